@@ -1,0 +1,193 @@
+/* The runtime's thread: one libuv loop, one flush a turn. */
+#include "apd/engine.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "worker/worker.h"
+
+/* Wakes the loop for its mailbox. [any] */
+static void wake(void *data)
+{
+	struct apd_engine *engine = data;
+
+	uv_async_send(&engine->wake);
+}
+
+static void on_wake(uv_async_t *async)
+{
+	struct apd_engine *engine = async->data;
+
+	apd_mailbox_drain(&engine->mailbox);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+	(void)timer; /* the turn that it begins does the work */
+}
+
+/* The end of a turn, before the loop waits: what came in is decided, what goes out leaves together. */
+static void on_turn(uv_prepare_t *prepare)
+{
+	struct apd_engine *engine = prepare->data;
+	int64_t next, now;
+
+	apd_runtime_run_timers(engine->runtime);
+	apd_runtime_flush(engine->runtime);
+	next = apd_runtime_next_timer(engine->runtime);
+	if (next == INT64_MAX) {
+		uv_timer_stop(&engine->timer);
+		return;
+	}
+	now = apd_clock_mono_ns();
+	uv_update_time(&engine->loop);
+	uv_timer_start(&engine->timer, on_timer,
+		next <= now ? 0 : (uint64_t)((next - now + APD_NS_PER_MS - 1) / APD_NS_PER_MS), 0);
+}
+
+int apd_engine_init(struct apd_engine *engine, struct apd_buf *error)
+{
+	int r;
+
+	memset(engine, 0, sizeof(*engine));
+	r = uv_loop_init(&engine->loop);
+	if (r == 0)
+		r = uv_async_init(&engine->loop, &engine->wake, on_wake);
+	if (r == 0)
+		r = uv_timer_init(&engine->loop, &engine->timer);
+	if (r < 0) {
+		apd_buf_addf(error, "the event loop cannot be made: %s", uv_strerror(r));
+		return -1;
+	}
+	engine->wake.data = engine;
+	apd_mailbox_init(&engine->mailbox, wake, engine);
+	return 0;
+}
+
+/* Serves a plugin on a thread of this process. */
+static int serve_in_process(int socket_fd, int plugin_fd)
+{
+	return apd_worker_serve(socket_fd, plugin_fd, true);
+}
+
+static void recovered(void *data, int result)
+{
+	struct apd_engine *engine = data;
+
+	engine->ready = true;
+	engine->failed = result;
+}
+
+/* Passes a call of the host's on to the runtime, which is made after it. */
+#define FORWARD(name, params, args)                                                                \
+	static void on_##name params                                                               \
+	{                                                                                          \
+		struct apd_engine *engine = data;                                                  \
+                                                                                                   \
+		apd_runtime_sink.name args;                                                        \
+	}
+
+FORWARD(emitted, (void *data, struct apd_slot *slot, const struct apd_emission *emission),
+	(engine->runtime, slot, emission))
+FORWARD(commit, (void *data, struct apd_slot *slot, const struct apd_commit *commit),
+	(engine->runtime, slot, commit))
+FORWARD(asked,
+	(void *data, struct apd_slot *slot, const struct apd_ask *asks, size_t n,
+		struct apd_str continuation),
+	(engine->runtime, slot, asks, n, continuation))
+FORWARD(done,
+	(void *data, struct apd_slot *slot, ap_status status, struct apd_str code,
+		struct apd_str message),
+	(engine->runtime, slot, status, code, message))
+FORWARD(lost, (void *data, struct apd_slot *slot, const char *reason),
+	(engine->runtime, slot, reason))
+FORWARD(slots, (void *data, struct apd_str agent_id), (engine->runtime, agent_id))
+
+static const struct apd_host_sink sink = {
+	on_emitted, on_commit, on_asked, on_done, on_lost, on_slots};
+
+/* The runtime's part of the configuration. */
+static struct apd_runtime_config runtime_config(const struct apd_config *config)
+{
+	return (struct apd_runtime_config){
+		.max_queue = config->queue,
+		.credit_bytes = 256 * 1024,
+		.ring_bytes = config->ring_bytes,
+		.events_max_bytes = config->events_max_bytes,
+		.linger_ns = config->linger_ns,
+		.stall_ns = config->events_stall_ns,
+		.shutdown_grace_ns = config->shutdown_grace_ns,
+		.retry_delay_ns = 100 * APD_NS_PER_MS,
+	};
+}
+
+int apd_engine_start(struct apd_engine *engine, const struct apd_config *config,
+	struct apd_storage *storage, bool in_process, struct apd_buf *error)
+{
+	struct apd_runtime_config settings = runtime_config(config);
+	struct apd_runtime_deps deps = {&apd_clock_system, storage, NULL};
+
+	apd_config_host(config, &engine->host_config);
+	engine->host_config.in_process = in_process ? serve_in_process : NULL;
+	engine->storage = storage;
+	if (apd_pool_create(&engine->host_config, &engine->loop, &sink, engine, &engine->pool,
+		    error) < 0)
+		return -1;
+	deps.host = apd_pool_host(engine->pool);
+	engine->runtime = apd_runtime_create(&settings, &deps);
+	/* The handle that was started last runs first: the pool sends what this turn decides. */
+	uv_prepare_init(&engine->loop, &engine->turn);
+	engine->turn.data = engine;
+	uv_prepare_start(&engine->turn, on_turn);
+	apd_runtime_recover(engine->runtime, recovered, engine);
+	while (!engine->ready)
+		uv_run(&engine->loop, UV_RUN_ONCE);
+	if (engine->failed < 0) {
+		apd_buf_addf(error, "the runs of an earlier life cannot be read: %s",
+			strerror(-engine->failed));
+		return -1;
+	}
+	return 0;
+}
+
+static void over(void *data)
+{
+	struct apd_engine *engine = data;
+
+	engine->over = true;
+	uv_stop(&engine->loop);
+}
+
+void apd_engine_shutdown(struct apd_engine *engine)
+{
+	apd_runtime_shutdown(engine->runtime, over, engine);
+	while (!engine->over)
+		uv_run(&engine->loop, UV_RUN_ONCE);
+}
+
+void apd_engine_stop_workers(struct apd_engine *engine)
+{
+	apd_pool_stop(engine->pool, 1000);
+}
+
+static void close_handle(uv_handle_t *handle, void *data)
+{
+	(void)data;
+	if (!uv_is_closing(handle))
+		uv_close(handle, NULL);
+}
+
+void apd_engine_finish(struct apd_engine *engine)
+{
+	apd_mailbox_drain(&engine->mailbox);
+	if (engine->runtime)
+		uv_prepare_stop(&engine->turn);
+	apd_runtime_destroy(engine->runtime);
+	apd_pool_destroy(engine->pool);
+	uv_walk(&engine->loop, close_handle, NULL);
+	while (uv_run(&engine->loop, UV_RUN_DEFAULT) != 0)
+		;
+	if (uv_loop_close(&engine->loop) < 0)
+		apd_log(APD_LOG_WARN, "apd", "the event loop did not end cleanly");
+}

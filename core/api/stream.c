@@ -1,0 +1,292 @@
+/* The streams of runs. */
+#include "api/stream.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "ap/agent.h"
+#include "api/project.h"
+#include "base/alloc.h"
+
+struct api_stream {
+	struct api_call *call;
+	struct apd_http_stream *http; /* [http] NULL before it begins and after it closed */
+	struct apd_event_reader reader;
+	struct api_projection projection;
+	uint64_t from;      /* shows what is behind this event; UINT64_MAX: what comes next */
+	bool creator;       /* its client created the run */
+	bool greeting;      /* [http] metadata has yet to be made up */
+	uint64_t pulled;    /* [http] the last event that was given to the socket */
+	bool reading;       /* the reader is initialised */
+	bool ended;         /* [http] nothing follows */
+	unsigned modes;     /* API_MODE_...; 0: those that the run was created with */
+	struct apd_watch watch;
+	bool watching;      /* [runtime] */
+	struct apd_task news, taken;
+	_Atomic bool news_due;  /* the news task is on its way */
+	_Atomic bool taken_due; /* the taken task is */
+	_Atomic uint64_t taken_seq;
+};
+
+/* [http] There are events to read. */
+static void at_home_news(struct apd_task *task)
+{
+	struct api_stream *stream = apd_container_of(task, struct api_stream, news);
+
+	atomic_store(&stream->news_due, false);
+	if (stream->http)
+		apd_http_stream_wake(stream->http);
+}
+
+/* [runtime] The log has news: one task is enough for any number of them. */
+static void on_news(struct apd_watch *watch)
+{
+	struct api_stream *stream = apd_container_of(watch, struct api_stream, watch);
+
+	if (!atomic_exchange(&stream->news_due, true))
+		apd_mailbox_post(stream->call->home, &stream->news);
+}
+
+/* [runtime] The creator's socket has taken events. */
+static void at_runtime_taken(struct apd_task *task)
+{
+	struct api_stream *stream = apd_container_of(task, struct api_stream, taken);
+	struct api_call *call = stream->call;
+
+	atomic_store(&stream->taken_due, false);
+	if (!call->finished)
+		apd_runtime_taken(
+			call->api->deps.runtime, &call->run_call, atomic_load(&stream->taken_seq));
+}
+
+struct api_stream *api_stream_create(
+	struct api_call *call, unsigned modes, uint64_t from, bool creator)
+{
+	struct api_stream *stream = apd_calloc(1, sizeof(*stream));
+
+	stream->call = call;
+	stream->modes = modes;
+	stream->from = from;
+	stream->creator = creator;
+	stream->news.run = at_home_news;
+	stream->taken.run = at_runtime_taken;
+	stream->watch.news = on_news;
+	return stream;
+}
+
+void api_stream_destroy(struct api_stream *stream)
+{
+	if (!stream)
+		return;
+	if (stream->reading) {
+		apd_event_reader_finish(&stream->reader);
+		api_projection_finish(&stream->projection);
+	}
+	free(stream);
+}
+
+void api_stream_unwatch(struct api_stream *stream)
+{
+	if (!stream->watching)
+		return;
+	stream->watching = false;
+	apd_runtime_unwatch(stream->call->api->deps.runtime, &stream->watch);
+}
+
+/* The channels that the modes read. */
+static uint32_t channels_of(unsigned modes)
+{
+	return (modes & API_MODE_MESSAGES ? 1u << AP_CHANNEL_MESSAGES : 0) |
+	       (modes & API_MODE_CUSTOM ? 1u << AP_CHANNEL_CUSTOM : 0);
+}
+
+/* [runtime] The run exists: from here on the log tells of it. */
+static void on_accepted(struct apd_run_call *run_call)
+{
+	struct api_call *call = apd_container_of(run_call, struct api_call, run_call);
+	struct api_stream *stream = call->stream;
+
+	call->outcome = API_ACCEPTED;
+	call->row = apd_run_row_ref(run_call->row);
+	call->log = apd_event_log_ref(run_call->log);
+	call->log_seq = run_call->log_seq;
+	if (!stream->modes)
+		stream->modes = api_modes_of_row(call->row);
+	stream->watch.channels = channels_of(stream->modes);
+	stream->watching = true;
+	apd_runtime_watch(call->api->deps.runtime, call->log, &stream->watch);
+	api_call_home(call);
+}
+
+/* [runtime] The log has told the reader already. */
+static void on_ended(struct apd_run_call *run_call)
+{
+	apd_container_of(run_call, struct api_call, run_call)->finished = true;
+}
+
+/* [runtime] Refused, or (shutdown) no more to come: the log is closed then. */
+static void on_refused(struct apd_run_call *run_call, const struct apd_problem *problem)
+{
+	struct api_call *call = apd_container_of(run_call, struct api_call, run_call);
+
+	call->finished = true;
+	if (call->outcome != API_NOTHING)
+		return;
+	call->outcome = API_PROBLEM;
+	call->problem = *problem;
+	api_call_home(call);
+}
+
+const struct apd_run_call_ops api_stream_ops = {on_refused, on_accepted, on_ended};
+
+/* Tells the runtime what the creator's socket has taken, once for many events. */
+static void tell_taken(struct api_stream *stream)
+{
+	struct api_call *call = stream->call;
+
+	if (!stream->creator || stream->pulled == atomic_load(&stream->taken_seq))
+		return;
+	atomic_store(&stream->taken_seq, stream->pulled);
+	if (!atomic_exchange(&stream->taken_due, true))
+		apd_mailbox_post(call->api->deps.runtime_mailbox, &stream->taken);
+}
+
+/* Gives the socket what the log has. */
+static int pull(void *data, struct apd_buf *out, size_t max)
+{
+	struct api_stream *stream = data;
+	size_t start = out->len;
+
+	tell_taken(stream);
+	if (stream->greeting) {
+		const struct apd_run_row *row = stream->call->row;
+
+		stream->greeting = false;
+		api_project_metadata(out, &row->run_id, &row->thread_id, row->attempt);
+	}
+	while (!stream->ended && out->len - start < max) {
+		const struct apd_event *event;
+
+		switch (apd_event_reader_next(&stream->reader, &event)) {
+		case APD_READ_EVENT:
+			stream->pulled = event->seq;
+			stream->ended = api_project(
+				&stream->projection, event, event->seq <= stream->from, out);
+			break;
+		case APD_READ_NONE:
+			return 0;
+		case APD_READ_END:
+			stream->ended = true;
+			break;
+		case APD_READ_MISSED:
+			/* What it has seen before it need not see again. */
+			if (stream->reader.next_seq <= stream->from + 1)
+				break;
+			api_project_missed(out);
+			stream->ended = true;
+			break;
+		}
+	}
+	return stream->ended ? -1 : 1;
+}
+
+/* The socket is gone, one way or the other. */
+static void closed(void *data, bool left)
+{
+	struct api_stream *stream = data;
+
+	(void)left;
+	stream->http = NULL;
+	api_call_leave(stream->call);
+	api_call_release(stream->call);
+}
+
+static const struct apd_http_source source = {pull, closed};
+
+/* Adds Content-Location and Location, by which clients find the run again. */
+static void add_locations(struct apd_http_request *request, const struct apd_run_row *row)
+{
+	char run[APD_ID_TEXT + 1], thread[APD_ID_TEXT + 1];
+	struct apd_buf path = {0};
+
+	apd_id_format(&row->run_id, run);
+	apd_id_format(&row->thread_id, thread);
+	apd_buf_addf(&path, "/threads/%s/runs/%s", thread, run);
+	apd_http_request_add_header(request, "Content-Location", path.data);
+	apd_buf_clear(&path);
+	apd_buf_addf(&path, "/runs/%s/stream", run);
+	apd_http_request_add_header(request, "Location", path.data);
+	apd_buf_finish(&path);
+}
+
+/*
+ * Puts the cursor where the reader left off. Messages are put together from
+ * their beginning, and a run that has ended must be seen to end: then the
+ * cursor starts at the oldest event of the log and is silent up to its place.
+ */
+static void start_reading(struct api_stream *stream)
+{
+	struct api_call *call = stream->call;
+	bool oldest = (stream->modes & API_MODE_MESSAGES) || call->row->status != APD_RUN_PENDING;
+
+	if (stream->from == UINT64_MAX)
+		stream->from = call->log_seq;
+	/* The event that says so itself lies behind its place. */
+	stream->greeting = !stream->creator && stream->from > 0;
+	api_projection_init(&stream->projection, stream->modes, &call->row->run_id);
+	apd_event_reader_init(&stream->reader, call->log, oldest ? 0 : stream->from);
+	stream->reading = true;
+}
+
+void api_stream_answer(struct api_call *call)
+{
+	struct api_stream *stream = call->stream;
+	struct apd_http_request *request = call->request;
+
+	call->request = NULL;
+	if (call->outcome == API_PROBLEM || call->left) {
+		if (call->left)
+			apd_http_reply_empty(request);
+		else
+			apd_http_reply_problem(request, &call->problem);
+		api_call_release(call);
+		return;
+	}
+	start_reading(stream);
+	add_locations(request, call->row);
+	stream->http = apd_http_stream_begin(request, &source, stream);
+}
+
+/* A source that has its only bytes ready. */
+struct last_words {
+	struct apd_buf text;
+};
+
+static int pull_last_words(void *data, struct apd_buf *out, size_t max)
+{
+	struct last_words *words = data;
+
+	(void)max;
+	apd_buf_add_str(out, apd_buf_str(&words->text));
+	return -1;
+}
+
+static void last_words_closed(void *data, bool left)
+{
+	struct last_words *words = data;
+
+	(void)left;
+	apd_buf_finish(&words->text);
+	free(words);
+}
+
+void api_stream_ended(struct apd_http_request *request, struct apd_run_row *row)
+{
+	static const struct apd_http_source last_source = {pull_last_words, last_words_closed};
+	struct last_words *words = apd_calloc(1, sizeof(*words));
+
+	add_locations(request, row);
+	api_project_metadata(&words->text, &row->run_id, &row->thread_id, row->attempt);
+	api_project_end(&words->text, 0, &row->run_id, row->status, row->error);
+	apd_http_stream_begin(request, &last_source, words);
+}

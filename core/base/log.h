@@ -1,0 +1,28 @@
+/* The log: one line an event on stderr, with time, level and a room's name. */
+#ifndef APD_BASE_LOG_H
+#define APD_BASE_LOG_H
+
+#include "base/str.h"
+
+enum apd_log_level {
+	APD_LOG_DEBUG = 1,
+	APD_LOG_INFO = 2,
+	APD_LOG_WARN = 3,
+	APD_LOG_ERROR = 4,
+};
+
+/* Lines below this level are dropped; APD_LOG_INFO until it is called. [any] */
+void apd_log_set_level(enum apd_log_level level);
+
+/* True if a line of the level would be written: for skipping costly ones. [any] */
+bool apd_log_enabled(enum apd_log_level level);
+
+/*
+ * Writes a line: "2026-11-23T17:04:05.123456Z warn host: message". Control
+ * bytes in the message are escaped, so that nobody forges a line. errno stays
+ * as it was. [any]
+ */
+void apd_log(enum apd_log_level level, const char *room, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+#endif

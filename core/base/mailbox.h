@@ -1,0 +1,34 @@
+/*
+ * How one thread gives work to another: tasks are posted without a lock and run
+ * in the order of posting by the mailbox's owner, all that wait at once. Only
+ * the first task of a batch wakes the owner.
+ */
+#ifndef APD_BASE_MAILBOX_H
+#define APD_BASE_MAILBOX_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+/* A piece of work; embed it in what it needs. Once run() is called the task is the callee's again. */
+struct apd_task {
+	struct apd_task *next;
+	void (*run)(struct apd_task *task);
+};
+
+struct apd_mailbox {
+	_Atomic(struct apd_task *) head;
+	void (*wake)(void *data);
+	void *data;
+};
+
+/* wake(data) is called on the posting thread when the owner has to come and drain. */
+void apd_mailbox_init(struct apd_mailbox *mailbox, void (*wake)(void *data), void *data);
+
+/* Posts a task. The mailbox does not own it. [any] */
+void apd_mailbox_post(struct apd_mailbox *mailbox, struct apd_task *task);
+
+/* Runs all tasks posted so far; returns how many. [the owner] */
+size_t apd_mailbox_drain(struct apd_mailbox *mailbox);
+
+#endif

@@ -1,0 +1,42 @@
+/*
+ * A borrowed byte range: who it belongs to and how long it lives is said where
+ * it is used. An absent value has a NULL pointer; an empty one does not.
+ */
+#ifndef APD_BASE_STR_H
+#define APD_BASE_STR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+
+struct apd_str {
+	const char *ptr;
+	size_t len;
+};
+
+/* The range of a string literal. */
+#define APD_STR(literal) ((struct apd_str){"" literal, sizeof(literal) - 1})
+
+/* The absent range. */
+#define APD_STR_ABSENT ((struct apd_str){NULL, 0})
+
+/* The two arguments of a "%.*s". */
+#define APD_STR_FMT(s) (int)(s).len, (s).len ? (s).ptr : ""
+
+/* The range of a C string, absent for NULL. */
+static inline struct apd_str apd_str(const char *cstr)
+{
+	return (struct apd_str){cstr, cstr ? strlen(cstr) : 0};
+}
+
+static inline bool apd_str_eq(struct apd_str a, struct apd_str b)
+{
+	return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
+}
+
+static inline bool apd_str_is(struct apd_str a, const char *cstr)
+{
+	return apd_str_eq(a, apd_str(cstr));
+}
+
+#endif

@@ -1,0 +1,127 @@
+/* From a slot to the agent: the start is made durable where it must be, then INVOKE. */
+#include "runtime/internal.h"
+
+/* Bits of all channels that an agent may emit on. */
+#define ALL_CHANNELS                                                                    \
+	(1u << AP_CHANNEL_MESSAGES | 1u << AP_CHANNEL_TOOLS | 1u << AP_CHANNEL_CUSTOM | \
+		1u << AP_CHANNEL_TASKS | 1u << AP_CHANNEL_LIFECYCLE)
+
+/* The channels that are read. A creating stream cannot watch before it was told of its run. */
+static uint32_t channels_now(const struct apd_run *run)
+{
+	if (run->creator && run->creator->mode == APD_MODE_STREAM &&
+		(run->accept_due || !run->known))
+		return ALL_CHANNELS;
+	return thread_channels(run->thread);
+}
+
+void apd_rt_run_update_listening(struct apd_runtime *rt, struct apd_run *run)
+{
+	uint32_t channels;
+
+	if (run->phase != RUN_EXECUTING || !run->slot)
+		return;
+	channels = channels_now(run);
+	if (channels == run->listening)
+		return;
+	run->listening = channels;
+	rt->host->ops->listening(rt->host, run->slot, channels);
+}
+
+/* Fills in what the agent gets to see; texts made here lie in the runtime's scratch buffers. */
+static void describe(struct apd_runtime *rt, struct apd_run *run, struct apd_invocation *what)
+{
+	*what = (struct apd_invocation){
+		.run_id = run->id,
+		.thread_id = run->thread->id,
+		.agent_id = run->agent_id,
+		.input = run->input.ptr ? run->input : APD_STR("null"),
+		.messages = run->messages,
+		.config = run->config.ptr ? run->config : APD_STR("{}"),
+		.metadata = run->metadata.ptr ? run->metadata : APD_STR("{}"),
+		.values = APD_STR("{}"),
+		.attempt = run->attempt,
+		.flags = run->thread->kept ? 0 : AP_RUN_EPHEMERAL,
+		.listening = run->listening,
+		.credit = rt->config.credit_bytes,
+		.deadline_ns = run->deadline_ns,
+	};
+	if (run->state->n_values) {
+		apd_buf_clear(&rt->buf);
+		apd_state_add_values(&rt->buf, run->state);
+		what->values = apd_buf_str(&rt->buf);
+	}
+	if (run->agent->wants_transcript) {
+		apd_buf_clear(&rt->buf2);
+		apd_state_add_messages(&rt->buf2, run->state);
+		what->transcript = apd_buf_str(&rt->buf2);
+	}
+}
+
+void apd_rt_run_invoke(struct apd_runtime *rt, struct apd_run *run)
+{
+	struct apd_invocation what;
+
+	run->phase = RUN_EXECUTING;
+	run->invoked = true;
+	apd_rt_run_take_messages(rt, run);
+	apd_rt_credit_reset(rt, run);
+	apd_rt_run_set_deadline(rt, run);
+	apd_rt_log_append(
+		rt, run, &(struct apd_event){.kind = APD_EVENT_STARTED, .state = run->state});
+	run->listening = channels_now(run);
+	describe(rt, run, &what);
+	rt->host->ops->invoke(rt->host, run->slot, &what);
+}
+
+/* Hands the start to storage. */
+static void start_save(struct apd_runtime *rt, struct apd_run *run)
+{
+	struct save *save;
+
+	apd_rt_save_detach(rt, run);
+	save = apd_rt_save_create(rt, SAVE_START, run);
+	save->start = apd_rt_run_make_row(run, NULL);
+	apd_batch_put_run(&save->batch, save->start);
+	apd_rt_save_submit(rt, save);
+}
+
+void apd_rt_run_got_slot(struct apd_runtime *rt, struct apd_run *run)
+{
+	apd_rt_queue_uncount(rt, run);
+	if (run->invoked || run->attempt == 0) {
+		run->attempt++;
+		run->invoked = false;
+	}
+	run->updated_us = runtime_wall(rt);
+	if (run->started_us == 0)
+		run->started_us = run->updated_us;
+	if (!run->behind && run->attempt_durable < run->attempt) {
+		run->phase = RUN_STARTING;
+		start_save(rt, run);
+		/* Twice does no harm there: no need to wait. */
+		if (!run->agent->retry_safe)
+			return;
+	}
+	apd_rt_run_invoke(rt, run);
+}
+
+void apd_rt_start_saved(struct apd_runtime *rt, struct save *save, struct apd_run *run, int result)
+{
+	bool starting = run && run->phase == RUN_STARTING;
+
+	if (!run || (result < 0 && !starting)) {
+		/* Over already, or the final batch will carry it. */
+		apd_rt_save_free(rt, save);
+		return;
+	}
+	if (result < 0) {
+		apd_rt_save_retry(rt, save);
+		return;
+	}
+	run->attempt_durable = save->start->attempt;
+	apd_rt_run_set_row(run, apd_run_row_ref(save->start));
+	apd_rt_save_free(rt, save);
+	if (starting)
+		apd_rt_run_invoke(rt, run);
+}

@@ -1,0 +1,77 @@
+/*
+ * The embedded engine: one SQLite database in WAL mode, one thread that
+ * writes, any number that read.
+ */
+#ifndef APD_STORAGE_SQLITE_ENGINE_H
+#define APD_STORAGE_SQLITE_ENGINE_H
+
+#include "base/mailbox.h"
+#include "base/problem.h"
+#include "storage/storage.h"
+
+struct apd_sqlite_config {
+	const char *dir;       /* the data directory, made if missing (0700); apd.db and a lock file are in it */
+	bool full;             /* synchronous=FULL, else NORMAL */
+	unsigned reader_threads; /* for searches; the runtime's loads have one more to themselves */
+	unsigned read_budget_ms; /* what one search may take */
+	/* Where done() calls go: the runtime's mailbox. */
+	struct apd_mailbox *mailbox;
+};
+
+/*
+ * Opens or makes the database, migrates it forward, starts the writer and the
+ * readers. Fails with a sentence that names file and reason in `error`:
+ * -EWOULDBLOCK another daemon has the directory, -EPROTO the schema is newer
+ * than this apd, or what the system said. [any]
+ */
+int apd_sqlite_open(const struct apd_sqlite_config *config, struct apd_storage **ret_storage,
+	struct apd_buf *error);
+
+/*
+ * Commits what waits, stops the threads, checkpoints the WAL and closes; NULL is fine. Loads and
+ * searches that still wait are answered -ECANCELED. done() calls of batches and loads may still be
+ * posted to the mailbox meanwhile: drain it afterwards. No other thread may be in a read.
+ */
+void apd_sqlite_close(struct apd_storage *storage);
+
+/* Numbers for /metrics. [any] */
+struct apd_sqlite_stats {
+	uint64_t commits;  /* transactions */
+	uint64_t batches;
+	uint64_t failures;
+	uint64_t wal_bytes;
+};
+void apd_sqlite_stats(struct apd_storage *storage, struct apd_sqlite_stats *ret_stats);
+
+/*
+ * Keyed reads, for HTTP threads: quick, blocking, on a connection of the
+ * calling thread's own (made at its first call). 0 with a reference, -ENOENT,
+ * or a negative errno. [any]
+ */
+int apd_sqlite_get_run(struct apd_storage *storage, const struct apd_id *run_id,
+	struct apd_run_row **ret_row);
+
+/*
+ * A search, run on a reader thread. Embed it. done() is called there: 0 with
+ * the rows (the caller's references; free() the array), -ETIME past the time
+ * budget, -E2BIG when the rows weigh more than 64 MiB (ask for fewer), -EINVAL
+ * for a filter that is no JSON, or another negative errno. The rows are newest
+ * first by (created_us, run_id) and come without their output. The query's
+ * ranges must live until then.
+ */
+struct apd_run_search {
+	struct apd_list link;
+	struct apd_run_query query;
+	struct apd_run_row **rows;
+	size_t n_rows;
+	void (*done)(struct apd_run_search *search, int result);
+};
+void apd_sqlite_search_runs(struct apd_storage *storage, struct apd_run_search *search);
+
+/*
+ * Removes ephemeral runs that ended before a time, at most `max` of them. Returns at once: the writer
+ * does it in small steps between batches. A later call replaces one that is not through. [any]
+ */
+void apd_sqlite_sweep(struct apd_storage *storage, int64_t ended_before_us, uint32_t max);
+
+#endif

@@ -1,0 +1,88 @@
+/*
+ * Searching runs. The index is named in the statement, by the filter that
+ * leaves the fewest rows, so that a plan never depends on statistics; all of
+ * them give the order for nothing.
+ */
+#include <stdlib.h>
+
+#include "storage/sqlite/db.h"
+#include "storage/sqlite/internal.h"
+#include "storage/sqlite/row_sql.h"
+
+/* What the rows of one answer may weigh: as many large inputs would fill the memory. */
+#define ANSWER_MAX_BYTES (64u << 20)
+
+/* Which statement of the cache serves a query. */
+static size_t slot_of(const struct apd_run_query *query)
+{
+	return (((query->thread_id ? 1u : 0u) * 2 + (query->agent_id.ptr ? 1u : 0u)) * 2 +
+		       (query->metadata.ptr ? 1u : 0u)) * 6 + (unsigned)(query->status + 1);
+}
+
+/* The index that serves a query and, for a partial one, the condition that lets it be used. Success
+ * is in none by status: most runs are. */
+static const char *source_of(const struct apd_run_query *query)
+{
+	if (query->thread_id)
+		return "run_thread WHERE 1";
+	if (query->status >= 0 && query->status != APD_RUN_SUCCESS)
+		return "run_status WHERE status <> 1";
+	return query->agent_id.ptr ? "run_agent WHERE 1" : "run_created WHERE 1";
+}
+
+/* Writes the statement of a query. The status is no parameter, since it decides about the index. */
+static void write_sql(struct apd_buf *sql, const struct apd_run_query *query)
+{
+	apd_buf_addf(sql, "SELECT " APD_RUN_COLUMNS_LISTED " FROM run INDEXED BY %s",
+		source_of(query));
+	if (query->thread_id)
+		apd_buf_lit(sql, " AND thread_id = ?1");
+	if (query->agent_id.ptr)
+		apd_buf_lit(sql, " AND agent_id = ?2");
+	if (query->status >= 0)
+		apd_buf_addf(sql, " AND status = %d", query->status);
+	if (query->metadata.ptr)
+		apd_buf_lit(sql, " AND apd_contains(metadata, ?3)");
+	apd_buf_lit(sql, " ORDER BY created_us DESC, run_id DESC LIMIT ?4 OFFSET ?5");
+}
+
+/* The prepared statement of a query. */
+static int statement(struct apd_search_cache *cache, sqlite3 *db, const struct apd_run_query *query,
+	sqlite3_stmt **ret_stmt)
+{
+	sqlite3_stmt **slot = &cache->stmts[slot_of(query)];
+	struct apd_buf sql = {0};
+	int r = 0;
+
+	if (!*slot) {
+		write_sql(&sql, query);
+		r = apd_db_prepare(db, sql.data, slot);
+		apd_buf_finish(&sql);
+	}
+	if (r == 0)
+		*ret_stmt = *slot;
+	return r;
+}
+
+int apd_search_run(struct apd_search_cache *cache, sqlite3 *db, struct apd_run_search *search)
+{
+	const struct apd_run_query *query = &search->query;
+	sqlite3_stmt *stmt;
+	int r;
+
+	r = statement(cache, db, query, &stmt);
+	if (r < 0)
+		return r;
+	if (query->thread_id)
+		apd_db_bind_id(stmt, 1, query->thread_id);
+	if (query->agent_id.ptr)
+		apd_db_bind_str(stmt, 2, query->agent_id);
+	if (query->metadata.ptr)
+		apd_db_bind_str(stmt, 3, query->metadata);
+	sqlite3_bind_int64(stmt, 4, query->limit);
+	sqlite3_bind_int64(stmt, 5, query->offset > INT64_MAX ? INT64_MAX : (int64_t)query->offset);
+	r = apd_run_rows_read(stmt, ANSWER_MAX_BYTES, &search->rows, &search->n_rows);
+	/* The ranges are the caller's, and gone when the statement is used again. */
+	sqlite3_clear_bindings(stmt);
+	return r;
+}

@@ -1,0 +1,238 @@
+/*
+ * The writer thread: takes every batch that waits and commits them together, so
+ * that one fsync serves all who came while the last one ran.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "storage/sqlite/db.h"
+#include "storage/sqlite/internal.h"
+
+/* A group ends with the batch that reaches one of these, so that the first is not kept waiting. */
+#define GROUP_MAX_OPS   1024
+#define GROUP_MAX_BYTES (8u << 20)
+
+/* Rows that a sweep removes between two groups. */
+#define SWEEP_STEP 256
+
+/* Batches that were committed together, on their way back to the runtime. */
+struct group {
+	struct apd_task task;
+	struct apd_list batches;
+	int results[];
+};
+
+/* Calls every batch's done() in order. [the runtime's thread] */
+static void deliver(struct apd_task *task)
+{
+	struct group *group = apd_container_of(task, struct group, task);
+
+	for (size_t i = 0; !apd_list_empty(&group->batches); i++) {
+		struct apd_batch *batch = apd_list_first(&group->batches, struct apd_batch, link);
+
+		apd_list_remove(&batch->link);
+		batch->done(batch, group->results[i]);
+	}
+	free(group);
+}
+
+/* About how many bytes a batch writes. */
+static size_t batch_bytes(const struct apd_batch *batch)
+{
+	size_t bytes = 0;
+
+	for (uint32_t i = 0; i < batch->n_ops; i++) {
+		const struct apd_run_row *row = batch->ops[i].run;
+
+		if (row)
+			bytes += row->request.len + row->output.len + row->error.len;
+	}
+	return bytes;
+}
+
+/* Moves the next group's batches from `taken` into a list; how many. */
+static size_t pick(struct apd_writer *writer, struct apd_list *batches)
+{
+	size_t n = 0, ops = 0, bytes = 0;
+
+	while (!apd_list_empty(&writer->taken) && ops < GROUP_MAX_OPS && bytes < GROUP_MAX_BYTES) {
+		struct apd_batch *batch = apd_list_first(&writer->taken, struct apd_batch, link);
+
+		apd_list_remove(&batch->link);
+		apd_list_append(batches, &batch->link);
+		ops += batch->n_ops ? batch->n_ops : 1;
+		bytes += batch_bytes(batch);
+		n++;
+	}
+	return n;
+}
+
+/* Counts what became of a group. */
+static void count(struct apd_writer *writer, const struct group *group, size_t n, int r)
+{
+	uint64_t failures = 0;
+
+	for (size_t i = 0; i < n; i++)
+		failures += group->results[i] < 0;
+	if (r == 0)
+		atomic_fetch_add_explicit(&writer->commits, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&writer->batches, n, memory_order_relaxed);
+	atomic_fetch_add_explicit(&writer->failures, failures, memory_order_relaxed);
+}
+
+/* Commits the next group and posts its results. */
+static void commit_group(struct apd_writer *writer)
+{
+	struct apd_list batches;
+	struct apd_batch *batch;
+	struct group *group;
+	size_t n;
+	int r;
+
+	apd_list_init(&batches);
+	n = pick(writer, &batches);
+	group = apd_malloc(sizeof(*group) + n * sizeof(group->results[0]));
+	group->task.run = deliver;
+	apd_list_init(&group->batches);
+	apd_list_splice(&group->batches, &batches);
+	r = apd_apply_batches(&writer->apply, &group->batches, group->results);
+	if (r < 0) {
+		apd_log(APD_LOG_ERROR, "storage", "a transaction of %zu batches failed: %s", n,
+			sqlite3_errmsg(writer->db));
+		for (size_t i = 0; i < n; i++)
+			group->results[i] = r;
+		apd_list_each(batch, &group->batches, link)
+			batch->missing = 0;
+	}
+	count(writer, group, n, r);
+	apd_mailbox_post(writer->mailbox, &group->task);
+}
+
+/* Removes one step's worth of old runs. */
+static void sweep_step(struct apd_writer *writer)
+{
+	int64_t before_us;
+	uint32_t n;
+	int r;
+
+	pthread_mutex_lock(&writer->mutex);
+	before_us = writer->sweep_before_us;
+	n = writer->sweep_left < SWEEP_STEP ? writer->sweep_left : SWEEP_STEP;
+	writer->sweep_left -= n;
+	pthread_mutex_unlock(&writer->mutex);
+	if (n == 0)
+		return;
+	r = apd_apply_sweep(&writer->apply, before_us, n);
+	if (r < 0)
+		apd_log(APD_LOG_WARN, "storage", "cannot remove old runs: %s",
+			sqlite3_errmsg(writer->db));
+	if (r == (int)n)
+		return;
+	/* None are left, or the disk refuses: the next sweep is soon enough. */
+	pthread_mutex_lock(&writer->mutex);
+	if (writer->sweep_before_us == before_us)
+		writer->sweep_left = 0;
+	pthread_mutex_unlock(&writer->mutex);
+}
+
+/* Waits for work and takes all batches there are; false when the thread has to end. */
+static bool wait_for_work(struct apd_writer *writer)
+{
+	bool work;
+
+	pthread_mutex_lock(&writer->mutex);
+	while (apd_list_empty(&writer->taken) && apd_list_empty(&writer->waiting) &&
+		!writer->sweep_left && !writer->stop) {
+		writer->idle = true;
+		pthread_cond_wait(&writer->wake, &writer->mutex);
+	}
+	writer->idle = false;
+	apd_list_splice(&writer->taken, &writer->waiting);
+	work = !apd_list_empty(&writer->taken) || !writer->stop;
+	pthread_mutex_unlock(&writer->mutex);
+	return work;
+}
+
+static void *writer_main(void *data)
+{
+	struct apd_writer *writer = data;
+
+	while (wait_for_work(writer)) {
+		apd_checkpointer_give_way(writer->checkpointer);
+		if (!apd_list_empty(&writer->taken))
+			commit_group(writer);
+		sweep_step(writer);
+	}
+	return NULL;
+}
+
+/* Called by SQLite behind each commit. */
+static int committed(void *data, sqlite3 *db, const char *name, int wal_pages)
+{
+	(void)db;
+	(void)name;
+	apd_checkpointer_committed(data, wal_pages);
+	return SQLITE_OK;
+}
+
+int apd_writer_start(struct apd_writer *writer, sqlite3 *db, struct apd_mailbox *mailbox,
+	struct apd_checkpointer *checkpointer)
+{
+	int r;
+
+	writer->db = db;
+	writer->mailbox = mailbox;
+	writer->checkpointer = checkpointer;
+	pthread_mutex_init(&writer->mutex, NULL);
+	pthread_cond_init(&writer->wake, NULL);
+	apd_list_init(&writer->waiting);
+	apd_list_init(&writer->taken);
+	r = apd_apply_init(&writer->apply, db);
+	if (r < 0)
+		return r;
+	sqlite3_wal_hook(db, committed, checkpointer);
+	r = -pthread_create(&writer->thread, NULL, writer_main, writer);
+	if (r < 0)
+		return r;
+	pthread_setname_np(writer->thread, "apd-writer");
+	writer->running = true;
+	return 0;
+}
+
+void apd_writer_stop(struct apd_writer *writer)
+{
+	if (!writer->running)
+		return;
+	pthread_mutex_lock(&writer->mutex);
+	writer->stop = true;
+	pthread_cond_signal(&writer->wake);
+	pthread_mutex_unlock(&writer->mutex);
+	pthread_join(writer->thread, NULL);
+	writer->running = false;
+	pthread_cond_destroy(&writer->wake);
+	pthread_mutex_destroy(&writer->mutex);
+}
+
+void apd_writer_commit(struct apd_writer *writer, struct apd_batch *batch)
+{
+	bool idle;
+
+	pthread_mutex_lock(&writer->mutex);
+	apd_list_append(&writer->waiting, &batch->link);
+	idle = writer->idle;
+	writer->idle = false;
+	pthread_mutex_unlock(&writer->mutex);
+	/* A busy writer looks for itself: the wake-up is the costly part. */
+	if (idle)
+		pthread_cond_signal(&writer->wake);
+}
+
+void apd_writer_sweep(struct apd_writer *writer, int64_t ended_before_us, uint32_t max)
+{
+	pthread_mutex_lock(&writer->mutex);
+	writer->sweep_before_us = ended_before_us;
+	writer->sweep_left = max;
+	pthread_cond_signal(&writer->wake);
+	pthread_mutex_unlock(&writer->mutex);
+}
