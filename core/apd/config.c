@@ -86,8 +86,8 @@ int apd_config_load(struct apd_config *config, const char *path, struct apd_buf 
 {
 	struct apd_buf text = {0};
 	FILE *file = fopen(path, "re");
+	int r = -1;
 	size_t n;
-	int r;
 
 	if (!file) {
 		apd_buf_addf(error, "%s: %s", path, strerror(errno));
@@ -96,9 +96,14 @@ int apd_config_load(struct apd_config *config, const char *path, struct apd_buf 
 	do {
 		n = fread(apd_buf_reserve(&text, 4096), 1, 4096, file);
 		text.len += n;
-	} while (n > 0 && text.len < MIB);
+	} while (n > 0 && text.len <= MIB);
+	if (ferror(file))
+		apd_buf_addf(error, "%s: %s", path, strerror(errno));
+	else if (text.len > MIB)
+		apd_buf_addf(error, "%s: larger than 1 MiB", path);
+	else
+		r = apd_config_parse(config, path, apd_buf_str(&text), error);
 	fclose(file);
-	r = apd_config_parse(config, path, apd_buf_str(&text), error);
 	apd_buf_finish(&text);
 	return r;
 }
@@ -118,7 +123,7 @@ int apd_config_listen(struct apd_config *config, const char **ret_host, uint16_t
 	}
 	errno = 0;
 	port = strtol(digits, &end, 10);
-	if (errno || end == digits || *end || port < 0 || port > 65535) {
+	if (errno || digits[0] < '0' || digits[0] > '9' || *end || port > 65535) {
 		apd_buf_addf(error, "listen: \"%s\" is not HOST:PORT", config->listen);
 		return -1;
 	}

@@ -2,12 +2,14 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <yaml.h>
 
 #include "apd/config.h"
 #include "apd/config_keys.h"
 #include "apd/config_scalar.h"
 #include "base/alloc.h"
+#include "base/json_scan.h"
 #include "base/json_text.h"
 
 /* The reading of one file. */
@@ -91,11 +93,16 @@ static int add_json(struct reading *reading, struct apd_buf *out, const yaml_nod
 static int read_json(struct reading *reading, const yaml_node_t *node, const char **ret_json)
 {
 	struct apd_buf json = {0};
+	struct apd_json scan = {0};
 	int r;
 
 	if (node->type != YAML_MAPPING_NODE)
 		return complain(reading, node, "expected a mapping");
 	r = add_json(reading, &json, node, 0);
+	/* What was written is JSON but for keys that stand twice, and numbers too large. */
+	if (r == 0 && apd_json_scan(&scan, apd_buf_str(&json)) < 0)
+		r = complain(reading, node, "%s", scan.error);
+	apd_json_finish(&scan);
 	if (r == 0)
 		*ret_json = apd_config_keep(reading->config, apd_buf_str(&json));
 	apd_buf_finish(&json);
@@ -184,7 +191,7 @@ static int read_value(struct reading *reading, const yaml_node_t *node,
 
 	switch (key->type) {
 	case CONFIG_STRING:
-		if (!text.ptr || text.len == 0)
+		if (text.len == 0 || memchr(text.ptr, '\0', text.len))
 			return complain(reading, node, "expected a string");
 		*(const char **)place = apd_config_keep(reading->config, text);
 		return 0;
@@ -235,6 +242,16 @@ static int unknown_key(struct reading *reading, const yaml_node_t *node, struct 
 	return complain(reading, node, "unknown key");
 }
 
+/* True if a key of the mapping before this pair is the same: YAML forbids it, libyaml does not. */
+static bool stands_before(struct reading *reading, const yaml_node_t *node,
+	const yaml_node_pair_t *pair, struct apd_str name)
+{
+	for (const yaml_node_pair_t *other = node->data.mapping.pairs.start; other < pair; other++)
+		if (apd_str_eq(name, scalar_of(node_at(reading, other->key))))
+			return true;
+	return false;
+}
+
 /* Reads a mapping whose keys are in a table. An empty value counts as an empty mapping. */
 static int read_mapping(struct reading *reading, const yaml_node_t *node,
 	const struct config_key *keys, void *target)
@@ -254,6 +271,8 @@ static int read_mapping(struct reading *reading, const yaml_node_t *node,
 		if (!name.ptr)
 			return complain(reading, key_node, "a key must be a word");
 		apd_buf_addf(&reading->path, "%s%.*s", outer ? "." : "", APD_STR_FMT(name));
+		if (stands_before(reading, node, pair, name))
+			return complain(reading, key_node, "the key stands here twice");
 		while (key->name && !apd_str_is(name, key->name))
 			key++;
 		if (!key->name)

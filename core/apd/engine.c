@@ -77,6 +77,7 @@ static void recovered(void *data, int result)
 
 	engine->ready = true;
 	engine->failed = result;
+	uv_stop(&engine->loop);
 }
 
 /* Passes a call of the host's on to the runtime, which is made after it. */

@@ -155,20 +155,27 @@ static void on_accepted(struct apd_run_call *call)
 	apd_runtime_watch(session->engine.runtime, session->log, &session->watch);
 }
 
+/* The loop must not wait any more: this may have been decided just before it does. */
+static void set_over(struct session *session)
+{
+	session->over = true;
+	uv_stop(&session->engine.loop);
+}
+
 static void on_ended(struct apd_run_call *call)
 {
 	struct session *session = apd_container_of(call, struct session, call);
 
-	session->over = true;
 	session->row = apd_run_row_ref(call->row);
+	set_over(session);
 }
 
 static void on_refused(struct apd_run_call *call, const struct apd_problem *problem)
 {
 	struct session *session = apd_container_of(call, struct session, call);
 
-	session->over = true;
 	session->problem = *problem;
+	set_over(session);
 }
 
 /* Ctrl-C: ask the agent to stop. */

@@ -1,6 +1,7 @@
 /* apd serve: the daemon. */
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "api/api.h"
@@ -53,10 +54,12 @@ static int read_arguments(struct daemon *daemon, int argc, char **argv)
 		} else if (r == OPT_HELP) {
 			apd_arguments_help(options, "serve [OPTION]...",
 				"Serves agents over HTTP until SIGTERM. Flags beat the file.");
+			free((void *)dirs);
 			return 1;
 		} else {
 			if (r == -2)
 				fprintf(stderr, "apd serve: unexpected argument %s\n", value);
+			free((void *)dirs);
 			return -1;
 		}
 	}
@@ -152,7 +155,7 @@ static void on_sweep(uv_timer_t *timer)
 	struct daemon *daemon = timer->data;
 	int64_t keep_us = daemon->config.retention_ephemeral_ns / 1000;
 
-	apd_storage_sweep(daemon->storage, apd_clock_wall_us() - keep_us, 1000);
+	daemon->storage->ops->sweep(daemon->storage, apd_clock_wall_us() - keep_us, 1000);
 }
 
 /* Watches for signals and the time to sweep. */
@@ -172,6 +175,18 @@ static void watch(struct daemon *daemon)
 	uv_timer_start(&daemon->sweep, on_sweep, 1000, 60000);
 }
 
+/* The HTTP threads are gone: does what they and the runtime still have for each other. */
+static void drain(struct daemon *daemon)
+{
+	size_t n;
+
+	do {
+		n = apd_mailbox_drain(&daemon->engine.mailbox);
+		for (unsigned i = 0; i < apd_http_server_threads(daemon->server); i++)
+			n += apd_mailbox_drain(apd_http_server_mailbox(daemon->server, i));
+	} while (n);
+}
+
 /*
  * Stops in the order in which nothing that was told is lost: no new requests,
  * runs to their end or back into the queue, answers out, workers, database.
@@ -184,15 +199,15 @@ static void stop(struct daemon *daemon)
 		apd_engine_shutdown(&daemon->engine);
 	if (daemon->server) {
 		apd_http_server_stop(daemon->server, 1000);
-		/* The threads are gone; what they and the runtime still had for each other: */
-		while (apd_mailbox_drain(&daemon->engine.mailbox))
-			for (unsigned i = 0; i < apd_http_server_threads(daemon->server); i++)
-				apd_mailbox_drain(apd_http_server_mailbox(daemon->server, i));
+		drain(daemon);
 	}
 	if (daemon->engine.pool)
 		apd_engine_stop_workers(&daemon->engine);
 	if (daemon->storage)
 		apd_sqlite_close(daemon->storage);
+	/* Searches and deletions that storage has just answered. */
+	if (daemon->server)
+		drain(daemon);
 	apd_engine_finish(&daemon->engine);
 	apd_http_server_destroy(daemon->server);
 	apd_api_destroy(daemon->api);

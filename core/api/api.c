@@ -91,6 +91,11 @@ void api_refuse_errno(struct apd_http_request *request, int result)
 	if (result == -ETIME)
 		api_refuse(request, APD_PROBLEM_TIMED_OUT,
 			"The search took longer than it may; narrow it down.");
+	else if (result == -E2BIG)
+		api_refuse(request, APD_PROBLEM_INVALID_REQUEST,
+			"limit: what was found is too large for one answer; ask for less.");
+	else if (result == -ECANCELED)
+		api_refuse(request, APD_PROBLEM_SHUTTING_DOWN, "The server is shutting down.");
 	else
 		api_refuse(request, APD_PROBLEM_STORAGE_UNAVAILABLE,
 			"The database cannot be used now (%s).", strerror(-result));
@@ -99,7 +104,7 @@ void api_refuse_errno(struct apd_http_request *request, int result)
 int api_load_run(struct apd_api *api, struct apd_http_request *request,
 	const struct apd_id *run_id, struct apd_run_row **ret_row)
 {
-	int r = apd_storage_get_run(api->deps.storage, run_id, ret_row);
+	int r = api->deps.storage->ops->get_run(api->deps.storage, run_id, ret_row);
 	char text[APD_ID_TEXT + 1];
 
 	if (r == 0)

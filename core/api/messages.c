@@ -4,21 +4,21 @@
  * far, messages/complete at its end.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "api/project.h"
 #include "base/alloc.h"
 #include "base/json_text.h"
 
 struct block {
-	struct apd_buf json; /* the block as an object; of a text block, open: without its `"}` */
-	bool open_text;      /* json ends within the text's string */
+	struct apd_buf json; /* the block as an object; where it is open: without its `"}` */
+	const char *open;    /* json ends within the string of this field; NULL: it is whole */
 	bool text;
 };
 
 struct message {
 	struct apd_list link;
-	struct apd_text *ns;
-	struct apd_text *node;
+	struct apd_text *node; /* or NULL */
 	struct apd_buf id; /* JSON string */
 	struct apd_buf role;
 	struct block *blocks;
@@ -39,7 +39,6 @@ static void message_destroy(struct message *message)
 	free(message->blocks);
 	apd_buf_finish(&message->id);
 	apd_buf_finish(&message->role);
-	apd_text_unref(message->ns);
 	apd_text_unref(message->node);
 	free(message);
 }
@@ -53,14 +52,14 @@ void api_messages_finish(struct api_messages *messages)
 	apd_json_finish(&messages->json);
 }
 
-/* The open message of a node, or NULL. */
+/* The open message of a node, or NULL. All are of the root namespace. */
 static struct message *find(struct api_messages *messages, const struct apd_event *event)
 {
 	struct message *message;
 
 	apd_list_each(message, &messages->open, link)
-		if (apd_str_eq(apd_text_str(message->node), event->node) &&
-			apd_str_eq(apd_text_str(message->ns), event->ns))
+		if (!message->node == !event->node.ptr &&
+			apd_str_eq(apd_text_str(message->node), event->node))
 			return message;
 	return NULL;
 }
@@ -83,19 +82,28 @@ static void block_set(struct block *block, const struct apd_json *json, uint32_t
 
 	apd_buf_clear(&block->json);
 	apd_buf_add_str(&block->json, apd_json_slice(json, content));
-	block->open_text = false;
+	block->open = NULL;
 	block->text = type && apd_json_is(json, type, APD_STR("text"));
 }
 
-/* Makes the block end within the string of its field, so that text can be appended. */
-static void block_open_text(struct block *block, const char *field)
+/* Closes the string that is open. */
+static void block_close(struct block *block)
+{
+	if (block->open)
+		apd_buf_lit(&block->json, "\"}");
+	block->open = NULL;
+}
+
+/* Makes the block end within the string of the field, so that text can be appended. */
+static void block_open(struct block *block, const char *field)
 {
 	struct apd_json json = {0};
 	struct apd_buf open = {0};
 	uint32_t text = 0;
 
-	if (block->open_text)
+	if (block->open && strcmp(block->open, field) == 0)
 		return;
+	block_close(block);
 	apd_buf_lit(&open, "{");
 	if (apd_json_scan(&json, apd_buf_str(&block->json)) == 0 &&
 		apd_json_type(&json, 0) == APD_JSON_OBJECT)
@@ -120,15 +128,7 @@ static void block_open_text(struct block *block, const char *field)
 	apd_json_finish(&json);
 	apd_buf_finish(&block->json);
 	block->json = open;
-	block->open_text = true;
-}
-
-/* Closes the string that is open. */
-static void block_close_text(struct block *block)
-{
-	if (block->open_text)
-		apd_buf_lit(&block->json, "\"}");
-	block->open_text = false;
+	block->open = field;
 }
 
 /* Puts the members of fields over those of the block. */
@@ -137,7 +137,7 @@ static void block_merge(struct block *block, const struct apd_json *fields, uint
 	struct apd_json json = {0};
 	struct apd_buf merged = {0}, key = {0};
 
-	block_close_text(block);
+	block_close(block);
 	apd_buf_lit(&merged, "{");
 	if (apd_json_scan(&json, apd_buf_str(&block->json)) == 0 &&
 		apd_json_type(&json, 0) == APD_JSON_OBJECT)
@@ -173,10 +173,10 @@ static void block_delta(struct block *block, const struct apd_json *json, uint32
 	uint32_t value;
 
 	if (type && apd_json_is(json, type, APD_STR("data-delta"))) {
-		block_open_text(block, "base64");
+		block_open(block, "base64");
 		value = apd_json_member(json, delta, APD_STR("data"));
 	} else if (field) {
-		block_open_text(block, field);
+		block_open(block, field);
 		value = apd_json_member(json, delta, apd_str(field));
 	} else {
 		if (fields && apd_json_type(json, fields) == APD_JSON_OBJECT)
@@ -219,7 +219,7 @@ static void add_content(struct apd_buf *out, const struct message *message)
 	for (size_t i = 0; i < message->n_blocks; i++) {
 		apd_buf_add_cstr(&whole, i ? "," : "");
 		apd_buf_add_str(&whole, apd_buf_str(&message->blocks[i].json));
-		if (message->blocks[i].open_text)
+		if (message->blocks[i].open)
 			apd_buf_lit(&whole, "\"}");
 	}
 	if (message->n_blocks == 1 && message->blocks[0].text &&
@@ -266,9 +266,15 @@ static void show_metadata(
 	apd_buf_add_str(&data, apd_buf_str(&message->id));
 	apd_buf_lit(&data, ":{\"metadata\":{");
 	if (m && apd_json_type(json, m) == APD_JSON_OBJECT) {
-		struct apd_str given = apd_json_slice(json, m);
-
-		apd_buf_add(&data, given.ptr + 1, given.len - 2);
+		apd_json_each_member(json, m, k)
+		{
+			apd_json_add_comma(&data);
+			apd_buf_add_str(&data, apd_json_slice(json, k));
+			apd_buf_lit(&data, ":");
+			apd_buf_add_str(&data, apd_json_slice(json, k + 1));
+		}
+	} else {
+		m = 0;
 	}
 	if (!m || !apd_json_member(json, m, APD_STR("run_id")))
 		apd_json_member_str(&data, "run_id", apd_str(run));
@@ -292,7 +298,6 @@ static void start(struct api_messages *messages, const struct apd_event *event, 
 	if (message)
 		message_destroy(message);
 	message = apd_calloc(1, sizeof(*message));
-	message->ns = event->ns.ptr ? apd_text_create(event->ns) : NULL;
 	message->node = event->node.ptr ? apd_text_create(event->node) : NULL;
 	apd_buf_add_str(&message->id, id ? apd_json_slice(json, id) : APD_STR("\"\""));
 	if (role)

@@ -143,7 +143,8 @@ static void project_custom(
 /* True for events of the root namespace: the only ones that a run's stream shows. */
 static bool at_root(const struct apd_event *event)
 {
-	return !event->ns.ptr || apd_str_is(event->ns, "[]");
+	/* A namespace is an array of strings: without a string it is the empty one. */
+	return event->ns.len == 0 || !memchr(event->ns.ptr, '"', event->ns.len);
 }
 
 /* Projects an event that the agent emitted. */

@@ -293,9 +293,13 @@ static void answer_stream(struct api_call *call)
 		api_stream_answer(call);
 		return;
 	}
-	row = row_of(call);
-	if (row)
-		api_stream_ended(call->request, row);
+	if (call->left) {
+		apd_http_reply_empty(call->request);
+	} else {
+		row = row_of(call);
+		if (row)
+			api_stream_ended(call->request, row);
+	}
 	api_call_release(call);
 }
 
@@ -438,5 +442,5 @@ void api_search_runs(struct apd_http_request *request, void *data)
 		apd_buf_finish(&scratch);
 	}
 	apd_http_request_suspend(request, search_gone, search);
-	apd_storage_search_runs(api->deps.storage, &search->search);
+	api->deps.storage->ops->search_runs(api->deps.storage, &search->search);
 }

@@ -15,7 +15,8 @@ struct api_stream {
 	struct api_projection projection;
 	uint64_t from;      /* shows what is behind this event; UINT64_MAX: what comes next */
 	bool creator;       /* its client created the run */
-	bool greeting;      /* [http] metadata has yet to be made up */
+	bool whole;         /* its client wants the run from its first event on */
+	bool greeted;       /* [http] metadata was shown */
 	uint64_t pulled;    /* [http] the last event that was given to the socket */
 	bool reading;       /* the reader is initialised */
 	bool ended;         /* [http] nothing follows */
@@ -151,41 +152,110 @@ static void tell_taken(struct api_stream *stream)
 		apd_mailbox_post(call->api->deps.runtime_mailbox, &stream->taken);
 }
 
-/* Gives the socket what the log has. */
+/* True if the run had ended when the stream joined it: its log may not tell of that any more. */
+static bool joined_ended(const struct api_stream *stream)
+{
+	return stream->call->row->status != APD_RUN_PENDING;
+}
+
+/* Makes up the metadata that the client has not seen, or not from this connection. */
+static void greet(struct api_stream *stream, struct apd_buf *out, uint32_t attempt)
+{
+	const struct apd_run_row *row = stream->call->row;
+
+	if (!stream->greeted)
+		api_project_metadata(out, &row->run_id, &row->thread_id, attempt);
+	stream->greeted = true;
+}
+
+/* Ends the stream: events that it should have shown are gone. */
+static void end_missed(struct api_stream *stream, struct apd_buf *out)
+{
+	greet(stream, out, stream->call->row->attempt);
+	api_project_missed(out);
+	stream->ended = true;
+}
+
+/* Ends the stream of a run whose end the log does not have. */
+static void end_of_row(struct api_stream *stream, struct apd_buf *out)
+{
+	const struct apd_run_row *row = stream->call->row;
+
+	greet(stream, out, row->attempt);
+	api_project_end(out, 0, &row->run_id, row->status, row->error);
+	stream->ended = true;
+}
+
+/* Shows an event of the log. */
+static void show_event(
+	struct api_stream *stream, const struct apd_event *event, struct apd_buf *out)
+{
+	bool silent = event->seq <= stream->from;
+
+	stream->pulled = event->seq;
+	if (!apd_id_eq(&event->run_id, &stream->projection.run_id))
+		return;
+	/* A log that was begun after the run lacks what came before it. */
+	if (stream->whole && !stream->greeted && !silent && event->kind != APD_EVENT_STARTED &&
+		event->kind != APD_EVENT_ENDED) {
+		end_missed(stream, out);
+		return;
+	}
+	if (event->kind == APD_EVENT_ENDED || (!silent && event->kind != APD_EVENT_STARTED))
+		greet(stream, out, event->attempt);
+	else if (!silent)
+		stream->greeted = true;
+	stream->ended = api_project(&stream->projection, event, silent, out);
+}
+
+/* Shows what comes next: false when there is nothing now. */
+static bool show_next(struct api_stream *stream, struct apd_buf *out)
+{
+	const struct apd_event *event;
+
+	switch (apd_event_reader_next(&stream->reader, &event)) {
+	case APD_READ_EVENT:
+		show_event(stream, event, out);
+		return true;
+	case APD_READ_NONE:
+		if (!joined_ended(stream))
+			return false;
+		end_of_row(stream, out);
+		return true;
+	case APD_READ_END:
+		/* Of a run that goes on in the daemon's next life the stream just breaks off. */
+		if (joined_ended(stream))
+			end_of_row(stream, out);
+		stream->ended = true;
+		return true;
+	case APD_READ_MISSED:
+		/* What it has seen before, or what other runs did before, it need not see. */
+		if (stream->reader.next_seq > stream->from + 1 && !(stream->whole && !stream->greeted))
+			end_missed(stream, out);
+		return true;
+	}
+	return false;
+}
+
+/* Gives the socket what the log has. All bytes that were given before have been taken. */
 static int pull(void *data, struct apd_buf *out, size_t max)
 {
 	struct api_stream *stream = data;
+	const struct apd_run_row *row = stream->call->row;
 	size_t start = out->len;
 
 	tell_taken(stream);
-	if (stream->greeting) {
-		const struct apd_run_row *row = stream->call->row;
-
-		stream->greeting = false;
-		api_project_metadata(out, &row->run_id, &row->thread_id, row->attempt);
-	}
+	/* A run that has not begun will say so itself; so do the first events. */
+	if (!stream->creator && !stream->whole && row->attempt > 0)
+		greet(stream, out, row->attempt);
 	while (!stream->ended && out->len - start < max) {
-		const struct apd_event *event;
-
-		switch (apd_event_reader_next(&stream->reader, &event)) {
-		case APD_READ_EVENT:
-			stream->pulled = event->seq;
-			stream->ended = api_project(
-				&stream->projection, event, event->seq <= stream->from, out);
-			break;
-		case APD_READ_NONE:
-			return 0;
-		case APD_READ_END:
-			stream->ended = true;
-			break;
-		case APD_READ_MISSED:
-			/* What it has seen before it need not see again. */
-			if (stream->reader.next_seq <= stream->from + 1)
-				break;
-			api_project_missed(out);
-			stream->ended = true;
-			break;
-		}
+		if (show_next(stream, out))
+			continue;
+		/* The creator is asked again, to hear when these bytes have been taken. */
+		if (out->len > start)
+			return stream->creator;
+		tell_taken(stream);
+		return 0;
 	}
 	return stream->ended ? -1 : 1;
 }
@@ -227,12 +297,12 @@ static void add_locations(struct apd_http_request *request, const struct apd_run
 static void start_reading(struct api_stream *stream)
 {
 	struct api_call *call = stream->call;
-	bool oldest = (stream->modes & API_MODE_MESSAGES) || call->row->status != APD_RUN_PENDING;
+	bool oldest = (stream->modes & API_MODE_MESSAGES) || joined_ended(stream);
 
-	if (stream->from == UINT64_MAX)
+	stream->whole = stream->creator || stream->from == 0;
+	/* Also for a number of an earlier life, behind which this log has yet to come. */
+	if (stream->from > call->log_seq)
 		stream->from = call->log_seq;
-	/* The event that says so itself lies behind its place. */
-	stream->greeting = !stream->creator && stream->from > 0;
 	api_projection_init(&stream->projection, stream->modes, &call->row->run_id);
 	apd_event_reader_init(&stream->reader, call->log, oldest ? 0 : stream->from);
 	stream->reading = true;

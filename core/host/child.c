@@ -124,8 +124,8 @@ void apd_child_flush(struct apd_child *child)
 		if (n < 0) {
 			child->blocked = true;
 			if (!child->polls_write)
-				uv_poll_start(&child->socket_poll, UV_READABLE | UV_WRITABLE,
-					on_socket);
+				uv_poll_start(
+					&child->socket_poll, UV_READABLE | UV_WRITABLE, on_socket);
 			child->polls_write = true;
 			return;
 		}

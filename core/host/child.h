@@ -35,10 +35,10 @@ struct apd_child_ops {
 
 /* What a child is started with; borrowed for the call but for name. */
 struct apd_child_spec {
-	const char *program;    /* apd-worker */
-	const char *name;       /* of the plugin, for the log; must outlive the child */
+	const char *program; /* apd-worker */
+	const char *name; /* of the plugin, for the log; must outlive the child */
 	const char *const *env; /* or NULL */
-	int plugin_fd;          /* the sealed file; stays the caller's */
+	int plugin_fd; /* the sealed file; stays the caller's */
 	size_t message_max;
 	_Atomic uint64_t *log_dropped;
 	int (*in_process)(int socket_fd, int plugin_fd); /* or NULL */
@@ -49,12 +49,12 @@ struct apd_child_thread;
 struct apd_child {
 	const struct apd_child_ops *ops;
 	struct apd_deadlines *deadlines;
-	pid_t pid;                       /* 0: a thread */
+	pid_t pid; /* 0: a thread */
 	struct apd_child_thread *thread; /* or NULL */
 	bool thread_joined;
 	int socket;
 	int death_fd; /* readable when it is gone: a pidfd, or a thread's eventfd */
-	int output_fd;  /* -1: none */
+	int output_fd; /* -1: none */
 	uv_poll_t socket_poll, death_poll, output_poll;
 	unsigned open_handles;
 	struct apd_frame_reader reader;
@@ -62,9 +62,9 @@ struct apd_child {
 	size_t out_at;
 	bool blocked; /* the socket took no more: waits for it to be writable */
 	bool polls_write; /* the loop watches for that */
-	bool shut;    /* the other end is closed; there may be frames to read */
-	bool muted;   /* nothing is read and sent any more */
-	bool gone;    /* dead() was called */
+	bool shut; /* the other end is closed; there may be frames to read */
+	bool muted; /* nothing is read and sent any more */
+	bool gone; /* dead() was called */
 	char why[160]; /* why it is being killed, or empty */
 	struct apd_deadline give_up;
 	struct apd_output output;

@@ -63,8 +63,7 @@ void apd_deadlines_close(struct apd_deadlines *deadlines)
 		uv_close((uv_handle_t *)&deadlines->timer, on_closed);
 }
 
-void apd_deadline_set(
-	struct apd_deadlines *deadlines, struct apd_deadline *deadline, int64_t at_ns)
+void apd_deadline_set(struct apd_deadlines *deadlines, struct apd_deadline *deadline, int64_t at_ns)
 {
 	apd_heap_set(&deadlines->heap, &deadline->timer, at_ns);
 	arm(deadlines);

@@ -18,7 +18,7 @@ struct apd_deadlines {
 	uv_timer_t timer;
 	struct apd_heap heap;
 	int64_t armed_ns; /* what the handle is set to, 0: not running */
-	bool open;        /* the handle is not yet closed */
+	bool open; /* the handle is not yet closed */
 };
 
 /* All of these are for the loop's thread. */

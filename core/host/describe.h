@@ -2,8 +2,8 @@
 #ifndef APD_HOST_DESCRIBE_H
 #define APD_HOST_DESCRIBE_H
 
-#include "host/description.h"
 #include "host/deadline.h"
+#include "host/description.h"
 #include "host/pool.h"
 
 /* A worker gets so long to describe its plugin. */
@@ -30,7 +30,7 @@ int apd_describe_start(const struct apd_host_config *config, uv_loop_t *loop,
 void apd_describe_cancel(struct apd_describe *describe);
 
 /* Adds the SETUP frame that every worker begins with. */
-void apd_setup_add(struct apd_buf *out, const struct apd_host_config *config, const char *file,
-	bool describe);
+void apd_setup_add(
+	struct apd_buf *out, const struct apd_host_config *config, const char *file, bool describe);
 
 #endif

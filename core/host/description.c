@@ -10,7 +10,7 @@
 #include "base/json_scan.h"
 #include "base/json_text.h"
 
-#define AGENTS_MAX 1024
+#define AGENTS_MAX     1024
 #define NAME_MAX_BYTES 256
 
 /* A parse that goes on until something is wrong. */
@@ -97,8 +97,7 @@ static uint32_t get_u32(struct parse *p, uint32_t object, const char *key)
 /* True if an item of the array before i is the same string. */
 static bool is_repeated(const struct parse *p, uint32_t array, uint32_t i)
 {
-	apd_json_each_item(&p->json, array, j)
-	{
+	apd_json_each_item (&p->json, array, j) {
 		if (j == i)
 			break;
 		if (apd_json_same_string(&p->json, i, &p->json, j))
@@ -117,8 +116,7 @@ static void get_capabilities(struct parse *p, uint32_t object, struct apd_descri
 	if (array && apd_json_type(&p->json, array) != APD_JSON_ARRAY)
 		fail(p, "capabilities", "is not an array");
 	else if (array) {
-		apd_json_each_item(&p->json, array, i)
-		{
+		apd_json_each_item (&p->json, array, i) {
 			if (apd_json_type(&p->json, i) != APD_JSON_STRING) {
 				fail(p, "capabilities", "has an item that is not a string");
 				break;
@@ -182,7 +180,8 @@ static void get_agent(struct parse *p, uint32_t object, const struct apd_descrip
 		agent->name = copy(agent->id);
 	if (!agent->version.ptr)
 		agent->version = copy(plugin->version);
-	if (agent->metadata.ptr && agent->metadata.ptr[strspn(agent->metadata.ptr, " \t\r\n")] != '{')
+	if (agent->metadata.ptr &&
+		agent->metadata.ptr[strspn(agent->metadata.ptr, " \t\r\n")] != '{')
 		fail(p, "metadata", "is not an object");
 }
 
@@ -210,8 +209,7 @@ static void get_plugin(struct parse *p, struct apd_description *plugin)
 		return;
 	}
 	plugin->agents = apd_calloc(p->json.toks[array].count, sizeof(*plugin->agents));
-	apd_json_each_item(&p->json, array, i)
-	{
+	apd_json_each_item (&p->json, array, i) {
 		plugin->n_agents++;
 		get_agent(p, i, plugin, &plugin->agents[plugin->n_agents - 1]);
 	}

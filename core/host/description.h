@@ -23,12 +23,12 @@ struct apd_described {
 	struct apd_str id;
 	struct apd_str name; /* the id if there is none */
 	struct apd_str description;
-	struct apd_str version;      /* the plugin's if there is none */
+	struct apd_str version; /* the plugin's if there is none */
 	struct apd_str capabilities; /* JSON object of trues */
 	struct apd_str input_schema, output_schema, state_schema, config_schema, settings_schema;
 	struct apd_str metadata; /* JSON object */
-	bool messages;           /* has the capability ap.io.messages */
-	uint32_t flags;          /* AP_AGENT_... */
+	bool messages; /* has the capability ap.io.messages */
+	uint32_t flags; /* AP_AGENT_... */
 	uint32_t max_concurrency; /* not 0 */
 };
 

@@ -23,13 +23,13 @@
 #error "the ELF machine of this architecture is missing here"
 #endif
 
-/* More program headers or dynamic entries than any linker makes. */
-#define HEADERS_MAX 1024
+/* More of each than any plugin has: they bound the work that a hostile file can cause. */
+#define HEADERS_MAX 64
 #define DYNAMIC_MAX 4096
+#define SYMBOLS_MAX (1u << 20)
 
 /* What the plugin's struct had in version 1.0: it only ever grows. */
-#define PLUGIN_SIZE_1_0                                                                            \
-	(offsetof(ap_plugin, deinit) + sizeof(((ap_plugin *)0)->deinit))
+#define PLUGIN_SIZE_1_0 (offsetof(ap_plugin, deinit) + sizeof(((ap_plugin *)0)->deinit))
 
 struct image {
 	const unsigned char *data;
@@ -209,7 +209,7 @@ static bool find_gnu(const struct image *image, uint64_t *ret_address)
 	chains = buckets + (uint64_t)head[0] * sizeof(uint32_t);
 	if (!get(image, buckets + (hash % head[0]) * sizeof(uint32_t), &symbol, sizeof(symbol)))
 		return false;
-	for (; symbol >= head[1]; symbol++) {
+	for (unsigned i = 0; i < SYMBOLS_MAX && symbol >= head[1]; i++, symbol++) {
 		uint32_t other;
 
 		if (!get(image, chains + (uint64_t)(symbol - head[1]) * sizeof(other), &other,
@@ -234,6 +234,8 @@ static bool find_sysv(const struct image *image, uint64_t *ret_address)
 	n = image->size / sizeof(Elf64_Sym);
 	if (n > head[1])
 		n = head[1];
+	if (n > SYMBOLS_MAX)
+		n = SYMBOLS_MAX;
 	for (uint64_t i = 1; i < n; i++) {
 		if (is_plugin(image, i, ret_address))
 			return true;

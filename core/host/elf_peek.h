@@ -21,14 +21,16 @@ struct apd_elf_plugin {
 /* What an ELF file of this machine says of itself. */
 struct apd_elf_peek {
 	struct apd_elf_plugin plugin;
-	const char *run_path; /* DT_RUNPATH or DT_RPATH with $ORIGIN in it, in the file; else NULL */
+	const char
+		*run_path; /* DT_RUNPATH or DT_RPATH with $ORIGIN in it, in the file; else NULL */
 };
 
 /*
  * Finds the dynamic symbol ap_plugin_v1 in the file's bytes. Returns 0, or
  * -ENOEXEC with a static sentence for people in *ret_why. [any]
  */
-int apd_elf_peek(const void *data, size_t size, struct apd_elf_peek *ret_peek, const char **ret_why);
+int apd_elf_peek(
+	const void *data, size_t size, struct apd_elf_peek *ret_peek, const char **ret_why);
 
 /*
  * Peeks and judges: 0 if this host can serve the plugin, else -ENOEXEC with a

@@ -15,7 +15,7 @@
 struct writer {
 	struct apd_buf *out;
 	struct apd_frame header;
-	size_t left;  /* bytes of the message still to come, frames apart */
+	size_t left; /* bytes of the message still to come, frames apart */
 	size_t space; /* what still fits the frame that is open */
 };
 

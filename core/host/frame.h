@@ -53,7 +53,8 @@ enum apd_frame_type {
 	APD_FRAME_FAILED,     /* it is not, or the setup failed {step, message}; the worker exits */
 	APD_FRAME_CREATED,    /* arg instance {int32_t status as a field, code, message} */
 	APD_FRAME_EMIT,       /* run, arg channel {ns, node, data} */
-	APD_FRAME_COMMIT,     /* run, arg the commit's number, from 1 {name, ns, patch, removed} */
+	APD_FRAME_COMMIT,     /* run, arg the commit's number, from 1; 0: of a relaxed run, wants no
+				 COMMITTED {name, ns, patch, removed} */
 	APD_FRAME_ASK,        /* run, arg n {continuation, n times: id, ns, payload} */
 	APD_FRAME_DONE,       /* run, arg (uint32_t)ap_status {code, message} */
 	APD_FRAME_LOG,        /* run or 0, arg ap_level {message} */
@@ -81,7 +82,18 @@ struct apd_invoke {
 	uint32_t flags;
 	uint32_t listening;
 	uint32_t credit;
+	uint32_t relaxed; /* 1: commits that nobody waits for have the number 0 and no COMMITTED */
+	uint32_t reserved;
 };
+
+/*
+ * Of a relaxed run's commits only these wait for COMMITTED, so that an agent
+ * cannot run ahead of the daemon for ever: every 16th, and large ones.
+ */
+static inline int apd_commit_waits(uint32_t relaxed, uint32_t nth, size_t bytes)
+{
+	return !relaxed || nth % 16 == 0 || bytes > (64u << 10);
+}
 
 /* Adds a whole message made of fields; split where needed. Absent fields stay absent. */
 void apd_frame_add(struct apd_buf *out, uint16_t type, uint32_t run, uint32_t arg,

@@ -18,6 +18,15 @@
 /* ap_error's code and message, generously. */
 #define ERROR_TEXT_MAX 4096
 
+/*
+ * A run may be so many events of the largest size beyond its credit: each of
+ * its threads may have begun to send one while there was some left.
+ */
+#define EVENTS_OVER 32
+
+/* Credit for log lines goes back in pieces of this size; a worker begins with 64 KiB. */
+#define LOG_CREDIT (16u << 10)
+
 /* Names of nodes and steps, namespaces. */
 #define NAME_MAX_BYTES (16u << 10)
 
@@ -46,8 +55,7 @@ static bool is_strings(struct apd_json *json, struct apd_str text, bool *ret_emp
 		return true;
 	if (apd_json_scan(json, text) < 0 || apd_json_type(json, 0) != APD_JSON_ARRAY)
 		return false;
-	apd_json_each_item(json, 0, i)
-	{
+	apd_json_each_item (json, 0, i) {
 		if (apd_json_type(json, i) != APD_JSON_STRING)
 			return false;
 		*ret_empty = false;
@@ -77,9 +85,8 @@ static const char *take_emit(
 	if (payload.len > (size_t)pool->config->emit_max + 2 * NAME_MAX_BYTES ||
 		emission.data.len > pool->config->emit_max)
 		return "its EMIT is over the limit";
-	/* It stops sending when its credit is used up; the last event may go beyond. */
 	slot->credit -= (int64_t)emission.data.len;
-	if (slot->credit < -2 * (int64_t)pool->config->emit_max)
+	if (slot->credit < -EVENTS_OVER * (int64_t)pool->config->emit_max)
 		return "it sends events without credit";
 	if (!is_name(emission.ns) || !is_strings(&pool->json, emission.ns, &is_root) ||
 		!is_name(emission.node))
@@ -109,11 +116,12 @@ static const char *take_commit(
 	commit = (struct apd_commit){number, at[0], at[1], at[2], at[3]};
 	if (commit.patch.len + commit.removed.len > pool->config->commit_max)
 		return "its COMMIT is over the limit";
-	if (number <= slot->last_commit)
+	if (number == 0 ? !slot->relaxed : number <= slot->last_commit)
 		return "its COMMIT repeats a number";
-	if (++slot->open_commits > COMMITS_MAX)
+	if (number && ++slot->open_commits > COMMITS_MAX)
 		return "it waits for no COMMITTED";
-	slot->last_commit = number;
+	if (number)
+		slot->last_commit = number;
 	if (!is_name(commit.name) || !is_name(commit.ns) ||
 		!is_strings(&pool->json, commit.ns, &is_empty) ||
 		!is_strings(&pool->json, commit.removed, &is_empty))
@@ -126,8 +134,8 @@ static const char *take_commit(
 }
 
 /* Takes one question and checks it; NULL if it is fine. */
-static const char *take_question(struct apd_pool *pool, struct apd_fields *fields,
-	struct apd_map *ids, struct apd_ask *ask)
+static const char *take_question(
+	struct apd_pool *pool, struct apd_fields *fields, struct apd_map *ids, struct apd_ask *ask)
 {
 	bool is_root;
 
@@ -190,7 +198,7 @@ static const char *take_of_run(
 	struct apd_run_slot *slot = apd_slot_find(process, frame->run);
 	struct apd_pool *pool = process->pool;
 
-	if (!slot)
+	if (!slot || pool->stopping)
 		return NULL;
 	switch (frame->type) {
 	case APD_FRAME_EMIT:
@@ -226,8 +234,12 @@ static const char *take_log(
 		level = APD_LOG_INFO;
 	apd_output_log(&process->child.output, (enum apd_log_level)level,
 		agent_of(process, frame->run), line);
-	apd_frame_add(
-		&process->child.out, APD_FRAME_CREDIT, 0, (uint32_t)line.len, NULL, 0);
+	/* A line costs its length and one. */
+	process->log_owed += (uint32_t)line.len + 1;
+	if (process->log_owed < LOG_CREDIT)
+		return NULL;
+	apd_frame_add(&process->child.out, APD_FRAME_CREDIT, 0, process->log_owed, NULL, 0);
+	process->log_owed = 0;
 	apd_process_dirty(process);
 	return NULL;
 }

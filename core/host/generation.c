@@ -78,8 +78,7 @@ void apd_generation_retire(struct apd_generation *generation)
 	apd_list_remove(&generation->supply);
 	for (uint32_t i = 0; i < generation->n_instances; i++)
 		generation->instances[i].route = NULL;
-	apd_list_each(process, &generation->processes, link)
-	{
+	apd_list_each (process, &generation->processes, link) {
 		if (process->open == 0)
 			apd_process_end(process);
 	}

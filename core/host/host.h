@@ -43,6 +43,11 @@ struct apd_invocation {
 	uint32_t listening;   /* bits of channels that somebody reads */
 	uint32_t credit;      /* bytes of events the run may send before it must wait */
 	int64_t deadline_ns;  /* on the runtime's monotonic clock, 0 for none */
+	/*
+	 * Nobody was promised anything about this run: commit() may return as soon
+	 * as the step is on its way. Such commits have the number 0.
+	 */
+	bool relaxed;
 };
 
 enum apd_stop_reason {
@@ -72,7 +77,8 @@ struct apd_host_ops {
 	/* Tells the agent to stop. May be called again with a later reason. */
 	void (*stop)(struct apd_host *host, struct apd_slot *slot, enum apd_stop_reason reason);
 
-	/* Answers the commit with this number: AP_OK when durable, or a failure. */
+	/* Answers the commit with this number: AP_OK when durable, or a failure. Number 0: nobody
+	 * waits, and nothing is sent. */
 	void (*committed)(struct apd_host *host, struct apd_slot *slot, uint32_t number, ap_status status);
 
 	/* Gives the run credit for so many more bytes of events. */
@@ -106,7 +112,7 @@ struct apd_emission {
 
 /* An agent's commit. The JSON has been scanned. */
 struct apd_commit {
-	uint32_t number; /* for ops->committed() */
+	uint32_t number; /* for ops->committed(); 0: nobody waits for that */
 	struct apd_str name;
 	struct apd_str ns;
 	struct apd_str patch;   /* JSON object */

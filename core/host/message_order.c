@@ -19,7 +19,7 @@ struct open_message {
 	struct apd_str ns; /* without white space, in `text` as the node */
 	struct apd_str node; /* or absent */
 	bool in_block;
-	int64_t block;   /* the open block's index */
+	int64_t block; /* the open block's index */
 	int64_t next_block; /* blocks rise: the least index of the next one */
 	char text[];
 };
@@ -95,8 +95,8 @@ static bool same_ns(struct apd_str stored, struct apd_str ns)
 }
 
 /* The open message of a namespace and node, or NULL; also counts them all when there is none. */
-static struct open_message *find(struct apd_message_order *order, struct apd_str ns,
-	struct apd_str node, size_t *ret_count)
+static struct open_message *find(
+	struct apd_message_order *order, struct apd_str ns, struct apd_str node, size_t *ret_count)
 {
 	struct open_message *message;
 	size_t count = 0;
@@ -173,8 +173,8 @@ static int64_t block_index(const struct apd_json *data)
 	uint32_t i = apd_json_member(data, 0, APD_STR("index"));
 	int64_t index;
 
-	if (!i || apd_json_type(data, i) != APD_JSON_INTEGER || apd_json_int64(data, i, &index) < 0 ||
-		index < 0 || index > UINT32_MAX)
+	if (!i || apd_json_type(data, i) != APD_JSON_INTEGER ||
+		apd_json_int64(data, i, &index) < 0 || index < 0 || index > UINT32_MAX)
 		return -EINVAL;
 	return index;
 }
@@ -186,7 +186,8 @@ static const char *shape_problem(enum event event, const struct apd_json *data)
 	case MESSAGE_START:
 		if (!has_string(data, APD_STR("role")))
 			return "message-start: role must be a string";
-		return has_string(data, APD_STR("id")) ? NULL : "message-start: id must be a string";
+		return has_string(data, APD_STR("id")) ? NULL
+						       : "message-start: id must be a string";
 	case BLOCK_START:
 		if (block_index(data) < 0)
 			return "content-block-start: index must be an integer from 0";

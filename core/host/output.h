@@ -14,13 +14,13 @@
 
 /* Zeroed but for name and dropped it is empty. */
 struct apd_output {
-	const char *name;          /* of the plugin, for the log; borrowed */
+	const char *name; /* of the plugin, for the log; borrowed */
 	_Atomic uint64_t *dropped; /* counts lines that were not logged, or NULL */
-	struct apd_buf line;       /* begun and not yet ended */
-	bool cut;                  /* the rest of this line is dropped */
-	int64_t second;            /* the lines below are of this second */
+	struct apd_buf line; /* begun and not yet ended */
+	bool cut; /* the rest of this line is dropped */
+	int64_t second; /* the lines below are of this second */
 	unsigned lines;
-	uint64_t lost;             /* lines dropped and not yet told of */
+	uint64_t lost; /* lines dropped and not yet told of */
 };
 
 /* Frees it after logging what has no line end yet. [runtime] */

@@ -39,17 +39,17 @@ struct apd_plugin {
 	struct apd_pool *pool;
 	char *path;
 	const char *file; /* the name in it */
-	bool seen;        /* in the scan that goes on */
-	bool known;       /* the key is that of the file last looked at */
+	bool seen; /* in the scan that goes on */
+	bool known; /* the key is that of the file last looked at */
 	struct apd_file_key key;
-	char *refusal;           /* why the file that lies there now is not served, or NULL */
+	char *refusal; /* why the file that lies there now is not served, or NULL */
 	struct apd_image *image; /* the newest good one, or NULL */
 	struct apd_generation *current; /* or NULL */
 	unsigned images; /* so far */
 	/* supply */
 	unsigned processes; /* alive, of all generations */
-	unsigned failures;  /* deaths since the last success */
-	int64_t deaths[5];  /* when processes died before they were ready, the latest first */
+	unsigned failures; /* deaths since the last success */
+	int64_t deaths[5]; /* when processes died before they were ready, the latest first */
 	struct apd_deadline backoff; /* no process is started while it is set */
 };
 
@@ -60,7 +60,7 @@ struct apd_instance {
 	const struct apd_agent_config *config; /* or NULL */
 	enum apd_isolation isolation;
 	char *broken; /* why there is none, or NULL */
-	bool proved;  /* some process has made one */
+	bool proved; /* some process has made one */
 	struct apd_route *route; /* if it is this one that is served under its agent_id */
 };
 
@@ -72,11 +72,11 @@ struct apd_generation {
 	uint32_t n_instances;
 	char **env; /* of its processes, NULL-terminated */
 	struct apd_list processes;
-	bool proved;  /* a process of it has been ready */
+	bool proved; /* a process of it has been ready */
 	bool retired; /* a newer one has taken its place */
 	struct apd_list supply; /* in apd_pool.supply, when a slot was asked for in vain */
-	bool wants_fresh;       /* and it must lie in an unused process */
-	bool wants_ahead;       /* an unused process was taken: have the next one ready */
+	bool wants_fresh; /* and it must lie in an unused process */
+	bool wants_ahead; /* an unused process was taken: have the next one ready */
 };
 
 /* Where an agent_id leads. Never freed before the pool. */
@@ -92,7 +92,7 @@ struct apd_route {
 
 enum apd_process_state {
 	APD_PROCESS_HELLO = 1, /* was started */
-	APD_PROCESS_CREATING,  /* makes its instances */
+	APD_PROCESS_CREATING, /* makes its instances */
 	APD_PROCESS_READY,
 	APD_PROCESS_ENDING, /* was told to quit */
 	APD_PROCESS_DEAD,
@@ -102,25 +102,26 @@ struct apd_process {
 	struct apd_child child;
 	struct apd_pool *pool;
 	struct apd_generation *generation; /* a reference */
-	struct apd_list link;  /* in the generation's */
-	struct apd_list all;   /* in the pool's */
+	struct apd_list link; /* in the generation's */
+	struct apd_list all; /* in the pool's */
 	struct apd_list dirty; /* in apd_pool.dirty, when it has frames to send */
 	enum apd_process_state state;
-	bool fenced;  /* a run in it did not stop: it takes no others */
-	bool killed;  /* by us, for that */
-	bool used;    /* a run has begun in it */
-	bool alone;   /* its one run wants no neighbours */
-	bool once;    /* ends with that run */
+	bool fenced; /* a run in it did not stop: it takes no others */
+	bool killed; /* by us, for that */
+	bool used; /* a run has begun in it */
+	bool alone; /* its one run wants no neighbours */
+	bool once; /* ends with that run */
 	uint32_t creating; /* instances that have not answered */
-	uint32_t *use;     /* runs in each instance; APD_NO_INSTANCE: could not be made */
-	uint32_t open;     /* slots */
+	uint32_t *use; /* runs in each instance; APD_NO_INSTANCE: could not be made */
+	uint32_t open; /* slots */
 	uint32_t stopping; /* runs that were told to stop */
+	uint32_t log_owed; /* bytes of log lines to give credit for */
 	uint32_t last_run; /* the number of the run that began last */
 	struct apd_list slots;
 	struct apd_map runs; /* open slots by the number of their run */
 	int64_t idle_since_ns;
 	int64_t heard_ns; /* when its last frame came */
-	bool pinged;      /* and it has not answered */
+	bool pinged; /* and it has not answered */
 	struct apd_deadline phase; /* the limit of HELLO, CREATE or QUIT */
 	struct apd_deadline idle, ping, drain;
 };
@@ -143,6 +144,7 @@ struct apd_run_slot {
 	enum apd_slot_phase phase;
 	bool stopping;
 	bool asked;
+	bool relaxed;
 	uint32_t last_commit;
 	uint32_t open_commits; /* not yet answered */
 	int64_t credit;
@@ -155,7 +157,7 @@ struct apd_pool {
 	uv_loop_t *loop;
 	const struct apd_host_sink *sink;
 	void *sink_data;
-	bool serving;  /* agents may be looked up; the sink may be told */
+	bool serving; /* agents may be looked up; the sink may be told */
 	bool stopping; /* no more sink, no more processes */
 	struct apd_deadlines deadlines;
 	uv_check_t check;
@@ -165,7 +167,7 @@ struct apd_pool {
 	struct apd_map routes;
 	struct apd_list notify; /* routes whose queue is worth trying again */
 	struct apd_list supply; /* generations that may need another process */
-	struct apd_list dirty;  /* processes with frames to send */
+	struct apd_list dirty; /* processes with frames to send */
 	struct apd_list free_slots;
 	unsigned n_free_slots;
 	struct apd_json json; /* scratch for what comes from workers */
@@ -173,7 +175,7 @@ struct apd_pool {
 	struct apd_scan *scan; /* a reload that goes on, or NULL */
 	bool scan_again;
 	struct apd_list all; /* processes that live */
-	unsigned processes;  /* not yet closed */
+	unsigned processes; /* not yet closed */
 	struct apd_deadline too_late; /* when stopping: QUIT was not enough */
 	pthread_mutex_t mutex; /* of set */
 	struct apd_agent_set *set;
@@ -182,8 +184,7 @@ struct apd_pool {
 
 /* generation.c */
 
-struct apd_image *apd_image_create(
-	int memfd, unsigned number, struct apd_description *description);
+struct apd_image *apd_image_create(int memfd, unsigned number, struct apd_description *description);
 struct apd_image *apd_image_ref(struct apd_image *image);
 void apd_image_unref(struct apd_image *image);
 /* Makes a generation with room for n instances, all zero. */
@@ -211,7 +212,7 @@ void apd_scan_cancel(struct apd_pool *pool);
  * publishes them. error: what the configuration names and is not there is
  * written to it and -ENOENT returned; NULL: such agents are broken.
  */
-int apd_resolve(struct apd_pool *pool, struct apd_buf *error);
+int apd_registry_resolve(struct apd_pool *pool, struct apd_buf *error);
 
 /* registry.c */
 
@@ -223,7 +224,7 @@ void apd_route_refresh(struct apd_route *route);
 void apd_route_break(struct apd_pool *pool, struct apd_route *route,
 	const struct apd_agent_config *config, const char *reason);
 /* Publishes all routes' agents as a new set. */
-void apd_publish(struct apd_pool *pool);
+void apd_registry_publish(struct apd_pool *pool);
 /* The instances' agents anew, published, and all who wait for them told. */
 void apd_generation_changed(struct apd_generation *generation);
 

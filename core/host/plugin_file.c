@@ -25,7 +25,7 @@
 bool apd_file_key_eq(const struct apd_file_key *a, const struct apd_file_key *b)
 {
 	return a->dev == b->dev && a->ino == b->ino && a->size == b->size &&
-	       a->mtime.tv_sec == b->mtime.tv_sec && a->mtime.tv_nsec == b->mtime.tv_nsec;
+		a->mtime.tv_sec == b->mtime.tv_sec && a->mtime.tv_nsec == b->mtime.tv_nsec;
 }
 
 /* What is wrong with who may write it, or NULL. */
@@ -163,7 +163,8 @@ int apd_plugin_file_seal(int fd, const char *name, size_t size, char why[APD_WHY
 	if (r >= 0)
 		r = copy(memfd, fd, size);
 	if (r == 0 &&
-		fcntl(memfd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) < 0)
+		fcntl(memfd, F_ADD_SEALS,
+			F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) < 0)
 		r = -errno;
 	if (r == 0)
 		return memfd;

@@ -122,8 +122,7 @@ static void begin(struct apd_pool *pool)
 	struct apd_plugin *plugin;
 
 	pool->serving = true;
-	apd_list_each(plugin, &pool->plugins, link)
-	{
+	apd_list_each (plugin, &pool->plugins, link) {
 		if (plugin->current)
 			apd_supply_want(plugin->current, false);
 	}
@@ -154,7 +153,7 @@ int apd_pool_create(const struct apd_host_config *config, uv_loop_t *loop,
 	if (r < 0)
 		apd_buf_addf(error, "cannot look for plugins: %s", strerror(-r));
 	else
-		r = apd_resolve(pool, error);
+		r = apd_registry_resolve(pool, error);
 	if (r < 0) {
 		apd_pool_destroy(pool);
 		return r;
@@ -189,7 +188,7 @@ static void reloaded(struct apd_pool *pool)
 		apd_pool_reload(pool);
 		return;
 	}
-	apd_resolve(pool, NULL);
+	apd_registry_resolve(pool, NULL);
 	begin(pool);
 }
 
@@ -209,7 +208,7 @@ static void for_processes(struct apd_pool *pool, void (*fn)(struct apd_process *
 {
 	struct apd_process *process, *next;
 
-	apd_list_each_safe(process, next, &pool->all, all)
+	apd_list_each_safe (process, next, &pool->all, all)
 		fn(process);
 }
 
@@ -262,8 +261,7 @@ static void free_plugins(struct apd_pool *pool)
 {
 	struct apd_plugin *plugin, *next;
 
-	apd_list_each_safe(plugin, next, &pool->plugins, link)
-	{
+	apd_list_each_safe (plugin, next, &pool->plugins, link) {
 		if (plugin->current)
 			apd_generation_retire(plugin->current);
 		apd_image_unref(plugin->image);

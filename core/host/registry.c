@@ -29,8 +29,7 @@ static bool has_member(const struct apd_json *object, const struct apd_json *jso
 {
 	if (!object || object->count == 0)
 		return false;
-	apd_json_each_member(object, 0, k)
-	{
+	apd_json_each_member (object, 0, k) {
 		if (apd_json_same_string(object, k, json, key))
 			return true;
 	}
@@ -38,11 +37,10 @@ static bool has_member(const struct apd_json *object, const struct apd_json *jso
 }
 
 /* Adds the members of an object that are neither apd's nor the other's. */
-static void add_members(struct apd_buf *out, const struct apd_json *json,
-	const struct apd_json *other)
+static void add_members(
+	struct apd_buf *out, const struct apd_json *json, const struct apd_json *other)
 {
-	apd_json_each_member(json, 0, k)
-	{
+	apd_json_each_member (json, 0, k) {
 		if (is_reserved(json, k) || has_member(other, json, k))
 			continue;
 		apd_json_add_comma(out);
@@ -127,7 +125,8 @@ static int compile(
 		return 0;
 	r = apd_schema_compile(text, ret_schema, &error);
 	if (r < 0) {
-		apd_buf_addf(&why, "its %s is wrong at \"%s\": %s", what, error.path, error.message);
+		apd_buf_addf(
+			&why, "its %s is wrong at \"%s\": %s", what, error.path, error.message);
 		*ret_why = apd_buf_steal(&why);
 	}
 	return r;
@@ -145,7 +144,8 @@ static char *check_settings(const struct apd_schema *schema, const char *setting
 	else if (apd_json_type(&json, 0) != APD_JSON_OBJECT)
 		apd_buf_lit(&why, "its settings are not an object");
 	else if (schema && apd_schema_check(schema, &json, 0, &error) < 0)
-		apd_buf_addf(&why, "its settings are wrong at \"%s\": %s", error.path, error.message);
+		apd_buf_addf(
+			&why, "its settings are wrong at \"%s\": %s", error.path, error.message);
 	apd_json_finish(&json);
 	return why.len ? apd_buf_steal(&why) : NULL;
 }
@@ -212,8 +212,8 @@ void apd_route_refresh(struct apd_route *route)
 	const struct apd_generation *generation = route->generation;
 	const struct apd_instance *instance = &generation->instances[route->instance];
 	const struct apd_described *described = instance->described;
-	const char *reason = generation->image->broken ? generation->image->broken
-						       : instance->broken;
+	const char *reason =
+		generation->image->broken ? generation->image->broken : instance->broken;
 	struct apd_agent *agent = apd_calloc(1, sizeof(*agent));
 
 	atomic_init(&agent->refs, 1);
@@ -227,9 +227,9 @@ void apd_route_refresh(struct apd_route *route)
 	agent->retry_safe = described->flags & AP_AGENT_RETRY_SAFE;
 	agent->wants_transcript = described->flags & AP_AGENT_WANTS_TRANSCRIPT;
 	agent->max_concurrency = described->max_concurrency;
-	agent->state = reason               ? APD_AGENT_BROKEN
-		     : generation->proved ? APD_AGENT_READY
-					  : APD_AGENT_STARTING;
+	agent->state = reason        ? APD_AGENT_BROKEN
+		: generation->proved ? APD_AGENT_READY
+				     : APD_AGENT_STARTING;
 	agent->reason = copy(apd_str(reason));
 	agent->metadata = make_metadata(described->metadata,
 		apd_str(instance->config ? instance->config->metadata : NULL), generation,
@@ -267,7 +267,7 @@ static int by_id(const void *a, const void *b)
 	return strcmp(left.ptr, right.ptr);
 }
 
-void apd_publish(struct apd_pool *pool)
+void apd_registry_publish(struct apd_pool *pool)
 {
 	struct apd_agent_set *set = apd_calloc(1, sizeof(*set)), *old;
 	const char *name = pool->config->default_agent;
@@ -305,5 +305,5 @@ void apd_generation_changed(struct apd_generation *generation)
 		changed = true;
 	}
 	if (changed)
-		apd_publish(generation->plugin->pool);
+		apd_registry_publish(generation->plugin->pool);
 }

@@ -8,7 +8,7 @@
 
 /* What one entry of the configuration comes to. */
 struct plan {
-	struct apd_plugin *plugin;             /* or NULL */
+	struct apd_plugin *plugin; /* or NULL */
 	const struct apd_described *described; /* of its image, or NULL: there is a reason */
 	char *reason;
 };
@@ -19,7 +19,7 @@ static bool is_file_named(const struct apd_plugin *plugin, const char *name)
 	size_t stem = strlen(plugin->file) - 3;
 
 	return strcmp(plugin->file, name) == 0 ||
-	       (strlen(name) == stem && strncmp(plugin->file, name, stem) == 0);
+		(strlen(name) == stem && strncmp(plugin->file, name, stem) == 0);
 }
 
 /* The first plugin of that name, else the first file of that name, else NULL. */
@@ -27,8 +27,7 @@ static struct apd_plugin *find_plugin(const struct apd_pool *pool, const char *n
 {
 	struct apd_plugin *plugin, *by_file = NULL;
 
-	apd_list_each(plugin, &pool->plugins, link)
-	{
+	apd_list_each (plugin, &pool->plugins, link) {
 		if (plugin->image && apd_str_is(plugin->image->description->name, name))
 			return plugin;
 		if (!is_file_named(plugin, name))
@@ -91,9 +90,8 @@ static void add_instance(struct apd_generation *generation, const char *agent_id
 	instance->agent_id = apd_strdup(agent_id);
 	instance->described = described;
 	instance->config = entry;
-	instance->isolation = entry && entry->isolation >= 0
-		? (enum apd_isolation)entry->isolation
-		: config->isolation;
+	instance->isolation = entry && entry->isolation >= 0 ? (enum apd_isolation)entry->isolation
+							     : config->isolation;
 }
 
 /* True if the environment has a variable of that name. */
@@ -230,8 +228,7 @@ static void lead(struct apd_pool *pool, struct apd_generation *generation, uint3
 		apd_log(APD_LOG_WARN, "host",
 			"agent %s of plugin %s is not served: the id is taken by %s",
 			instance->agent_id, generation->plugin->path,
-			route->generation ? route->generation->plugin->path
-					  : "the configuration");
+			route->generation ? route->generation->plugin->path : "the configuration");
 		return;
 	}
 	route->seen = true;
@@ -272,14 +269,12 @@ static void make_routes(struct apd_pool *pool, const struct plan *plans)
 
 	for (size_t at = 0; (route = apd_map_next(&pool->routes, &at));)
 		route->seen = false;
-	apd_list_each(plugin, &pool->plugins, link)
-	{
+	apd_list_each (plugin, &pool->plugins, link) {
 		for (uint32_t i = 0; plugin->current && i < plugin->current->n_instances; i++)
 			plugin->current->instances[i].route = NULL;
 	}
 	lead_entries(pool, plans);
-	apd_list_each(plugin, &pool->plugins, link)
-	{
+	apd_list_each (plugin, &pool->plugins, link) {
 		for (uint32_t i = 0; plugin->current && i < plugin->current->n_instances; i++) {
 			if (!plugin->current->instances[i].config)
 				lead(pool, plugin->current, i);
@@ -296,8 +291,8 @@ static void make_routes(struct apd_pool *pool, const struct plan *plans)
 }
 
 /* What the configuration names must be there, when the daemon starts. */
-static int check_names(struct apd_pool *pool, const struct plan *plans, const int *found,
-	struct apd_buf *error)
+static int check_names(
+	struct apd_pool *pool, const struct plan *plans, const int *found, struct apd_buf *error)
 {
 	const struct apd_host_config *config = pool->config;
 
@@ -323,7 +318,7 @@ static int check_default(struct apd_pool *pool, struct apd_buf *error)
 	return -ENOENT;
 }
 
-int apd_resolve(struct apd_pool *pool, struct apd_buf *error)
+int apd_registry_resolve(struct apd_pool *pool, struct apd_buf *error)
 {
 	size_t n = pool->config->n_agents;
 	struct plan *plans = apd_calloc(n + 1, sizeof(*plans));
@@ -336,10 +331,10 @@ int apd_resolve(struct apd_pool *pool, struct apd_buf *error)
 	if (error)
 		r = check_names(pool, plans, found, error);
 	if (r == 0) {
-		apd_list_each(plugin, &pool->plugins, link)
+		apd_list_each (plugin, &pool->plugins, link)
 			renew(plugin, plans);
 		make_routes(pool, plans);
-		apd_publish(pool);
+		apd_registry_publish(pool);
 		if (error)
 			r = check_default(pool, error);
 	}

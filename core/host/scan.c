@@ -46,8 +46,7 @@ static struct apd_plugin *find_plugin(struct apd_pool *pool, const char *path)
 {
 	struct apd_plugin *plugin;
 
-	apd_list_each(plugin, &pool->plugins, link)
-	{
+	apd_list_each (plugin, &pool->plugins, link) {
 		if (strcmp(plugin->path, path) == 0)
 			return plugin;
 	}
@@ -107,8 +106,8 @@ static void look_into(struct apd_scan *scan, struct apd_plugin *plugin, int fd)
 	apd_list_append(&scan->waiting, &item->link);
 }
 
-static void look_at(struct apd_scan *scan, int dir_fd, const char *dir, const char *name,
-	const char *distrust)
+static void look_at(
+	struct apd_scan *scan, int dir_fd, const char *dir, const char *name, const char *distrust)
 {
 	struct apd_plugin *plugin = take_plugin(scan->pool, dir, name);
 	char why[APD_WHY_SIZE];
@@ -151,8 +150,7 @@ static void keep_plugins_of(struct apd_pool *pool, const char *dir)
 	struct apd_plugin *plugin;
 	size_t len = strlen(dir);
 
-	apd_list_each(plugin, &pool->plugins, link)
-	{
+	apd_list_each (plugin, &pool->plugins, link) {
 		if (strncmp(plugin->path, dir, len) == 0)
 			plugin->seen = true;
 	}
@@ -187,8 +185,7 @@ static void drop_unseen(struct apd_pool *pool)
 {
 	struct apd_plugin *plugin;
 
-	apd_list_each(plugin, &pool->plugins, link)
-	{
+	apd_list_each (plugin, &pool->plugins, link) {
 		if (plugin->seen)
 			continue;
 		if (plugin->image)
@@ -294,7 +291,7 @@ void apd_scan_start(struct apd_pool *pool, uv_loop_t *loop, struct apd_deadlines
 	apd_list_init(&scan->waiting);
 	apd_list_init(&scan->running);
 	pool->scan = scan;
-	apd_list_each(plugin, &pool->plugins, link)
+	apd_list_each (plugin, &pool->plugins, link)
 		plugin->seen = false;
 	for (const char *const *dir = pool->config->plugin_dirs; dir && *dir; dir++)
 		look_through(scan, *dir);
@@ -309,6 +306,6 @@ void apd_scan_cancel(struct apd_pool *pool)
 	if (!pool->scan)
 		return;
 	pool->scan->cancelled = true;
-	apd_list_each(item, &pool->scan->running, link)
+	apd_list_each (item, &pool->scan->running, link)
 		apd_describe_cancel(item->describe);
 }

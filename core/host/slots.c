@@ -85,7 +85,7 @@ void apd_slots_finish(struct apd_pool *pool)
 {
 	struct apd_run_slot *slot, *next;
 
-	apd_list_each_safe(slot, next, &pool->free_slots, link)
+	apd_list_each_safe (slot, next, &pool->free_slots, link)
 		free(slot);
 	apd_list_init(&pool->free_slots);
 	pool->n_free_slots = 0;
@@ -116,7 +116,7 @@ static bool has_room(const struct apd_process *process, uint32_t instance, bool 
 	if (alone)
 		return process->open == 0;
 	return use < process->generation->instances[instance].described->max_concurrency &&
-	       apd_child_backlog(&process->child) < BACKLOG_MAX;
+		apd_child_backlog(&process->child) < BACKLOG_MAX;
 }
 
 /* Opens a slot in the process. */
@@ -155,8 +155,7 @@ static struct apd_slot *op_acquire(struct apd_host *host, struct apd_str agent_i
 		return NULL;
 	once = generation->instances[route->instance].isolation == APD_ISOLATE_RUN;
 	/* The first with room, so that the last ones become idle and end. */
-	apd_list_each(process, &generation->processes, link)
-	{
+	apd_list_each (process, &generation->processes, link) {
 		if (has_room(process, route->instance, alone, once))
 			return open_slot(process, route->instance, alone, once);
 	}
@@ -177,6 +176,7 @@ static void op_invoke(
 		.flags = what->flags,
 		.listening = what->listening,
 		.credit = what->credit,
+		.relaxed = what->relaxed,
 	};
 	const struct apd_str fields[] = {
 		{(const char *)&head, sizeof(head)},
@@ -201,6 +201,7 @@ static void op_invoke(
 	apd_id_format(&what->thread_id, thread_id);
 	slot->run = ++process->last_run;
 	slot->credit = what->credit;
+	slot->relaxed = what->relaxed;
 	slot->phase = APD_SLOT_INVOKED;
 	process->used = true;
 	apd_map_put(&process->runs, key_of(slot), slot);
@@ -229,7 +230,7 @@ static void op_committed(
 	const struct apd_str field = {(const char *)&status, sizeof(status)};
 
 	(void)host;
-	if (!is_open(slot))
+	if (!is_open(slot) || number == 0)
 		return;
 	if (slot->open_commits)
 		slot->open_commits--;
@@ -285,8 +286,8 @@ static void settle(struct apd_process *process)
 		return;
 	if (process->open == 0 && process->fenced)
 		apd_process_fence_kill(process);
-	else if (process->open == 0 && (process->once || process->generation->retired ||
-					       process->last_run == UINT32_MAX))
+	else if (process->open == 0 &&
+		(process->once || process->generation->retired || process->last_run == UINT32_MAX))
 		apd_process_end(process);
 	else if (!process->fenced) {
 		if (process->open == 0)

@@ -45,8 +45,8 @@ static int set_attributes(posix_spawnattr_t *attributes)
 
 	sigemptyset(&none);
 	sigfillset(&all);
-	r = posix_spawnattr_setflags(attributes,
-		POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+	r = posix_spawnattr_setflags(
+		attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
 	if (r == 0)
 		r = posix_spawnattr_setpgroup(attributes, 0);
 	if (r == 0)

@@ -7,7 +7,7 @@
 /* What a process starts with. All descriptors are 10 or above: see apd_fd_raise(). */
 struct apd_spawn {
 	const char *program;
-	const char *title;      /* its argv[0] */
+	const char *title; /* its argv[0] */
 	const char *const *env; /* NULL-terminated "NAME=value"s; NULL: none */
 	int socket;
 	int plugin;

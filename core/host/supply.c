@@ -21,9 +21,9 @@ static bool counts(const struct apd_process *process)
 
 /* What a generation has. */
 struct supply {
-	unsigned live;     /* take runs or will, and those that a run has for itself */
+	unsigned live; /* take runs or will, and those that a run has for itself */
 	unsigned starting;
-	unsigned fresh;    /* ready and never used */
+	unsigned fresh; /* ready and never used */
 	unsigned ready;
 	struct apd_process *spare; /* ready, used and empty, or NULL */
 };
@@ -33,8 +33,7 @@ static struct supply count(const struct apd_generation *generation)
 	struct supply supply = {0};
 	struct apd_process *process;
 
-	apd_list_each(process, &generation->processes, link)
-	{
+	apd_list_each (process, &generation->processes, link) {
 		if (process->once && process->state == APD_PROCESS_READY)
 			supply.live++;
 		if (!counts(process))
@@ -121,8 +120,8 @@ void apd_supply_check(struct apd_generation *generation)
 	if (r < 0) {
 		char why[APD_WHY_SIZE];
 
-		snprintf(why, sizeof(why), "cannot start %s: %s", config->worker_path,
-			strerror(-r));
+		snprintf(
+			why, sizeof(why), "cannot start %s: %s", config->worker_path, strerror(-r));
 		apd_supply_failed(generation, false, why);
 	}
 }
@@ -161,7 +160,7 @@ static int64_t backoff_of(struct apd_plugin *plugin)
 	if (delay > BACKOFF_LAST_NS)
 		delay = BACKOFF_LAST_NS;
 	return delay / 4 * 3 +
-	       (int64_t)(apd_id_random(&plugin->pool->random) % (uint64_t)(delay / 2));
+		(int64_t)(apd_id_random(&plugin->pool->random) % (uint64_t)(delay / 2));
 }
 
 void apd_supply_failed(struct apd_generation *generation, bool was_ready, const char *reason)
@@ -184,8 +183,8 @@ void apd_supply_failed(struct apd_generation *generation, bool was_ready, const 
 		return;
 	}
 	delay = backoff_of(plugin);
-	apd_log(APD_LOG_INFO, "host", "plugin %s: the next worker may start in %.1f s", plugin->path,
-		(double)delay / APD_NS_PER_S);
+	apd_log(APD_LOG_INFO, "host", "plugin %s: the next worker may start in %.1f s",
+		plugin->path, (double)delay / APD_NS_PER_S);
 	apd_deadline_set_in(&plugin->pool->deadlines, &plugin->backoff, delay);
 }
 

@@ -1,6 +1,7 @@
 /* A worker process: its start, its instances, its end. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -13,9 +14,6 @@
 
 /* Making instances may take so many times as long as saying HELLO. */
 #define CREATE_FACTOR 6
-
-/* Bytes of log lines that a worker may send before it must wait for more credit. */
-#define LOG_CREDIT (256u << 10)
 
 static struct apd_process *process_of(struct apd_child *child)
 {
@@ -54,9 +52,13 @@ static void report(struct apd_process *process, const char *reason, bool was_ask
 		atomic_fetch_add_explicit(&process->pool->crashes, 1, memory_order_relaxed);
 		apd_log(APD_LOG_ERROR, "host", "plugin %s: its worker ended: %s", plugin->path,
 			reason);
-	} else
-		apd_log(APD_LOG_DEBUG, "host", "plugin %s: a worker ended: %s", plugin->path,
+	} else {
+		bool clean = strcmp(reason, "exit status 0") == 0;
+
+		apd_log(clean ? APD_LOG_DEBUG : APD_LOG_WARN, "host",
+			"plugin %s: a worker that was told to quit ended: %s", plugin->path,
 			reason);
+	}
 }
 
 static void on_dead(struct apd_child *child, const char *reason)
@@ -189,7 +191,6 @@ const char *apd_process_hello(struct apd_process *process)
 	if (process->state != APD_PROCESS_HELLO)
 		return "it said HELLO twice";
 	process->state = APD_PROCESS_CREATING;
-	apd_frame_add(&process->child.out, APD_FRAME_CREDIT, 0, LOG_CREDIT, NULL, 0);
 	for (uint32_t i = 0; i < generation->n_instances; i++) {
 		const struct apd_instance *instance = &generation->instances[i];
 		const char *settings = instance->config ? instance->config->settings : NULL;
@@ -202,8 +203,8 @@ const char *apd_process_hello(struct apd_process *process)
 		process->use[i] = APD_NO_INSTANCE;
 		if (instance->broken)
 			continue;
-		apd_frame_add(&process->child.out, APD_FRAME_CREATE, 0, i, fields,
-			APD_COUNT(fields));
+		apd_frame_add(
+			&process->child.out, APD_FRAME_CREATE, 0, i, fields, APD_COUNT(fields));
 		process->creating++;
 	}
 	apd_process_dirty(process);

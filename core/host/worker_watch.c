@@ -14,8 +14,7 @@ static bool has_other(const struct apd_process *process)
 {
 	struct apd_process *other;
 
-	apd_list_each(other, &process->generation->processes, link)
-	{
+	apd_list_each (other, &process->generation->processes, link) {
 		if (other != process && other->state == APD_PROCESS_READY && !other->fenced)
 			return true;
 	}

@@ -37,7 +37,7 @@ static bool split_port(struct apd_str host, struct apd_str *ret_name)
 static bool ends_with(struct apd_str s, struct apd_str suffix)
 {
 	return s.len >= suffix.len &&
-	       strncasecmp(s.ptr + s.len - suffix.len, suffix.ptr, suffix.len) == 0;
+		strncasecmp(s.ptr + s.len - suffix.len, suffix.ptr, suffix.len) == 0;
 }
 
 bool apd_http_host_is_loopback(struct apd_str host)

@@ -145,7 +145,7 @@ bool apd_http_routes_find(const struct apd_http_node *root, const struct apd_str
 {
 	ret_match->n_params = 0;
 	return n_segments <= APD_HTTP_MAX_SEGMENTS &&
-	       find_below(root, segments, n_segments, 0, ret_match);
+		find_below(root, segments, n_segments, 0, ret_match);
 }
 
 const struct apd_http_route *apd_http_node_route(

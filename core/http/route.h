@@ -8,8 +8,8 @@
 
 /* One segment of some paths; where a path ends it has routes. */
 struct apd_http_node {
-	struct apd_str segment;      /* absent: matches any one segment that is not empty */
-	struct apd_http_node *next;  /* the next sibling; the one that matches any is the last */
+	struct apd_str segment; /* absent: matches any one segment that is not empty */
+	struct apd_http_node *next; /* the next sibling; the one that matches any is the last */
 	struct apd_http_node *child; /* the first of the nodes below */
 	const struct apd_http_route **routes; /* those that end here, one a method */
 	size_t n_routes;

@@ -23,17 +23,17 @@ struct apd_http_request;
 struct apd_http_stream;
 
 struct apd_http_config {
-	const char *host;         /* "127.0.0.1", "::1", "0.0.0.0", a name */
-	uint16_t port;            /* 0: the system picks one */
-	unsigned threads;         /* 0: one a core */
+	const char *host; /* "127.0.0.1", "::1", "0.0.0.0", a name */
+	uint16_t port; /* 0: the system picks one */
+	unsigned threads; /* 0: one a core */
 	unsigned max_connections; /* in all */
-	size_t max_header;        /* bytes of a request's head */
-	size_t max_body;          /* bytes of one body */
-	size_t max_bodies;        /* bytes of all bodies in flight */
+	size_t max_header; /* bytes of a request's head */
+	size_t max_body; /* bytes of one body */
+	size_t max_bodies; /* bytes of all bodies in flight */
 	unsigned send_timeout_ms; /* for a client to send a whole request */
 	unsigned idle_timeout_ms; /* of a kept-alive connection between requests */
 	unsigned stall_timeout_ms; /* for a client to take any bytes of an answer or a stream */
-	unsigned heartbeat_ms;    /* of a silent stream */
+	unsigned heartbeat_ms; /* of a silent stream */
 	const char *const *cors_origins; /* NULL-terminated; "*" allows all; NULL: CORS is off */
 };
 
@@ -42,7 +42,7 @@ typedef void apd_http_handler(struct apd_http_request *request, void *data);
 
 struct apd_http_route {
 	const char *method; /* "GET" also serves HEAD */
-	const char *path;   /* "/runs/{run_id}/wait": braces match one segment */
+	const char *path; /* "/runs/{run_id}/wait": braces match one segment */
 	apd_http_handler *handler;
 };
 
@@ -83,10 +83,10 @@ void apd_http_server_destroy(struct apd_http_server *server);
 struct apd_http_stats {
 	uint64_t requests;
 	uint64_t responses[6]; /* by first digit of the status; [0] unused */
-	uint64_t connections;  /* open now */
-	uint64_t streams;      /* open now */
-	uint64_t suspended;    /* requests waiting for an answer now */
-	uint64_t body_bytes;   /* held by bodies in flight now */
+	uint64_t connections; /* open now */
+	uint64_t streams; /* open now */
+	uint64_t suspended; /* requests waiting for an answer now */
+	uint64_t body_bytes; /* held by bodies in flight now */
 };
 void apd_http_server_stats(const struct apd_http_server *server, struct apd_http_stats *ret_stats);
 
@@ -157,8 +157,8 @@ struct apd_http_source {
  * with the call. The headers go out at once; pull() is called soon after, not
  * from within. A comment goes out every heartbeat while the source is silent.
  */
-struct apd_http_stream *apd_http_stream_begin(struct apd_http_request *request,
-	const struct apd_http_source *source, void *data);
+struct apd_http_stream *apd_http_stream_begin(
+	struct apd_http_request *request, const struct apd_http_source *source, void *data);
 
 /* Says that pull() has something to give. [the request's thread] */
 void apd_http_stream_wake(struct apd_http_stream *stream);

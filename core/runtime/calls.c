@@ -134,6 +134,18 @@ static void tell_at_once(struct apd_run *run, struct apd_run_call *call)
 		call->ops->ended(call);
 }
 
+/* Sees to it that there is a log to read; the number that the joiner starts behind. */
+static uint64_t log_for_joiner(struct apd_runtime *rt, struct apd_run *run)
+{
+	bool late = run->phase == RUN_ENDED && !run->thread->log;
+	uint64_t seq = apd_event_log_last(apd_rt_thread_log(rt, run->thread));
+
+	/* Nobody read this run while it ran; its end, at least, can be read. */
+	if (late)
+		apd_rt_log_end(rt, run, run->row);
+	return seq;
+}
+
 int apd_runtime_join_run(struct apd_runtime *rt, const struct apd_id *run_id,
 	enum apd_run_mode mode, struct apd_run_call *call)
 {
@@ -143,7 +155,7 @@ int apd_runtime_join_run(struct apd_runtime *rt, const struct apd_id *run_id,
 	if (!run)
 		return -ENOENT;
 	if (mode == APD_MODE_STREAM)
-		call->log_seq = apd_event_log_last(apd_rt_thread_log(rt, run->thread));
+		call->log_seq = log_for_joiner(rt, run);
 	call->creator = false;
 	call->mode = mode;
 	if (run->phase == RUN_ENDED) {

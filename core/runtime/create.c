@@ -52,6 +52,7 @@ static void take_spec(struct apd_run *run, const struct apd_run_spec *spec)
 	run->create_thread = spec->create_thread && spec->has_thread;
 	run->behind = !spec->has_thread && spec->mode != APD_MODE_BACKGROUND && !spec->keep_going;
 	run->request = apd_text_ref(spec->request);
+	run->body = apd_text_str(run->request);
 	run->agent_id = spec->agent_id;
 	run->input = spec->input;
 	run->messages = spec->messages;

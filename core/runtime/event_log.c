@@ -144,7 +144,8 @@ static struct apd_event_segment *add_segment(
 	segment->cap = cap;
 	segment->first_seq = first_seq;
 	segment->last_seq = first_seq - 1;
-	if (log->next_cap < SEGMENT_MAX)
+	/* A ring of a few segments keeps its bound. */
+	if (log->next_cap < SEGMENT_MAX && log->next_cap < log->ring_bytes / 8)
 		log->next_cap *= 2;
 	log->bytes += sizeof(*segment) + cap;
 	pthread_mutex_lock(&log->lock);

@@ -9,8 +9,7 @@
 /* A group of write-behind rows is tried so often, then dropped and counted. */
 #define BEHIND_TRIES 5
 
-/* Puts the end into the log; nothing follows there where the thread ends with its run. */
-static void log_end(struct apd_runtime *rt, struct apd_run *run, const struct apd_run_row *row)
+void apd_rt_log_end(struct apd_runtime *rt, struct apd_run *run, const struct apd_run_row *row)
 {
 	apd_rt_log_append(rt, run,
 		&(struct apd_event){
@@ -22,7 +21,7 @@ static void log_end(struct apd_runtime *rt, struct apd_run *run, const struct ap
 /* The run is over for everybody: the row is told, the thread is free. */
 static void run_ended(struct apd_runtime *rt, struct apd_run *run, struct apd_run_row *row)
 {
-	log_end(rt, run, row);
+	apd_rt_log_end(rt, run, row);
 	run->phase = RUN_ENDED;
 	apd_rt_run_set_row(run, row);
 	run->thread->active = NULL;
@@ -46,14 +45,12 @@ static void behind_add(struct apd_runtime *rt, struct apd_run *run)
 	rt->behind->runs[rt->behind->n_runs++] = run;
 	run->saving = true;
 	rt->behind_rows++;
-	if (rt->behind->n_runs == APD_COUNT(rt->behind->runs)) {
-		apd_rt_save_submit(rt, rt->behind);
-		rt->behind = NULL;
-	}
+	if (rt->behind->n_runs == APD_COUNT(rt->behind->runs))
+		apd_rt_behind_submit(rt);
 }
 
 /* Takes the rows off that clients deleted meanwhile: they must not come back. */
-static void behind_skip_deleted(struct apd_runtime *rt, struct save *save)
+void apd_rt_behind_skip_deleted(struct apd_runtime *rt, struct save *save)
 {
 	uint32_t n = 0;
 
@@ -77,11 +74,8 @@ static void behind_skip_deleted(struct apd_runtime *rt, struct save *save)
 void apd_rt_behind_saved(struct apd_runtime *rt, struct save *save, int result)
 {
 	if (result < 0 && save->tries < BEHIND_TRIES) {
-		behind_skip_deleted(rt, save);
-		if (save->n_runs) {
-			apd_rt_save_retry(rt, save);
-			return;
-		}
+		apd_rt_save_retry(rt, save);
+		return;
 	}
 	for (uint32_t i = 0; i < save->n_runs; i++) {
 		save->runs[i]->saving = false;

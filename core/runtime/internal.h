@@ -92,6 +92,7 @@ struct apd_run {
 	bool asked; /* the agent asked a person */
 	bool deleted; /* a client deleted it after its end */
 	bool messages_in; /* the request's messages are in the state */
+	enum apd_stop_reason stop_told; /* what the agent heard, or 0 */
 	bool invoked; /* the present attempt was sent to the agent */
 	bool saving; /* behind: its final row is on its way */
 	bool gone; /* rolled back or deleted: nobody finds it any more */
@@ -105,7 +106,8 @@ struct apd_run {
 	int64_t deadline_ns; /* of the present attempt, 0: none */
 	int64_t created_us, started_us, ended_us, updated_us;
 
-	struct apd_text *request;
+	struct apd_text *request; /* holds the bytes of the ranges below */
+	struct apd_str body; /* the request as a Run shows it */
 	struct apd_str agent_id, input, messages, config, metadata; /* within request */
 	struct apd_run_row *row; /* as it is told; NULL: made when somebody asks */
 	struct apd_run_row *final; /* the end, not yet told */
@@ -190,6 +192,7 @@ struct apd_runtime {
 	struct apd_list news; /* threads */
 	struct apd_list orphans; /* watches of logs whose thread is gone */
 	struct apd_list outbox; /* batches */
+	struct apd_list refused; /* batches of changes that were refused at once */
 	struct save *behind; /* the batch of write-behind rows that is being filled */
 	bool flushing;
 
@@ -247,6 +250,8 @@ void apd_rt_run_set_row(struct apd_run *run, struct apd_run_row *row);
 void apd_rt_run_strip(struct apd_runtime *rt, struct apd_run *run);
 /* Once all was told and is durable the run lingers, or goes. */
 void apd_rt_run_settle(struct apd_runtime *rt, struct apd_run *run);
+/* Answers the changes that were refused. */
+void apd_rt_changes_refuse(struct apd_runtime *rt);
 /* Frees what was found dead. */
 void apd_rt_runs_bury(struct apd_runtime *rt);
 
@@ -334,9 +339,13 @@ struct apd_run_row *apd_rt_output_row(
 int apd_rt_output_check(struct apd_runtime *rt, struct apd_run *run, char *message, size_t size);
 
 /* finish.c: the end of a run */
+/* Puts the end into the log; nothing follows there where the thread ends with its run. */
+void apd_rt_log_end(struct apd_runtime *rt, struct apd_run *run, const struct apd_run_row *row);
 /* Ends the run; its slot must be given up already. */
 void apd_rt_run_finish(struct apd_runtime *rt, struct apd_run *run, const struct ending *ending);
 void apd_rt_final_saved(struct apd_runtime *rt, struct save *save, struct apd_run *run, int result);
+/* Takes off the rows of runs that clients deleted meanwhile, before another try. */
+void apd_rt_behind_skip_deleted(struct apd_runtime *rt, struct save *save);
 void apd_rt_behind_saved(struct apd_runtime *rt, struct save *save, int result);
 void apd_rt_sink_done(void *data, struct apd_slot *slot, ap_status status, struct apd_str code,
 	struct apd_str message);
@@ -351,6 +360,7 @@ void apd_rt_sink_lost(void *data, struct apd_slot *slot, const char *reason);
 /* stop.c: cancel, deadline, grace */
 void apd_rt_run_set_deadline(struct apd_runtime *rt, struct apd_run *run);
 void apd_rt_run_cancel(struct apd_runtime *rt, struct apd_run *run, bool rollback);
+void apd_rt_tell_stop(struct apd_runtime *rt, struct apd_run *run, enum apd_stop_reason reason);
 void apd_rt_run_end_cancelled(struct apd_runtime *rt, struct apd_run *run);
 
 /* calls.c: who waits */
@@ -370,6 +380,8 @@ void apd_rt_save_retry(struct apd_runtime *rt, struct save *save);
 void apd_rt_save_free(struct apd_runtime *rt, struct save *save);
 /* The run no longer cares for what it has on its way. */
 void apd_rt_save_detach(struct apd_runtime *rt, struct apd_run *run);
+/* What write-behind runs left so far goes before what is submitted next. */
+void apd_rt_behind_submit(struct apd_runtime *rt);
 void apd_rt_saves_flush(struct apd_runtime *rt);
 
 /* shutdown.c */

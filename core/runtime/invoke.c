@@ -45,6 +45,7 @@ static void describe(struct apd_runtime *rt, struct apd_run *run, struct apd_inv
 		.listening = run->listening,
 		.credit = rt->config.credit_bytes,
 		.deadline_ns = run->deadline_ns,
+		.relaxed = run->behind,
 	};
 	if (run->state->n_values) {
 		apd_buf_clear(&rt->buf);
@@ -64,6 +65,7 @@ void apd_rt_run_invoke(struct apd_runtime *rt, struct apd_run *run)
 
 	run->phase = RUN_EXECUTING;
 	run->invoked = true;
+	run->stop_told = 0;
 	apd_rt_run_take_messages(rt, run);
 	apd_rt_credit_reset(rt, run);
 	apd_rt_run_set_deadline(rt, run);

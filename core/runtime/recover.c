@@ -35,6 +35,7 @@ static struct apd_run *revive(struct apd_runtime *rt, struct apd_run_row *row)
 	run->known = true;
 	run->row = apd_run_row_ref(row);
 	run->request = apd_text_ref(row->request_text);
+	run->body = row->request;
 	run->agent_id = row->agent_id;
 	run->metadata = row->metadata;
 	run->created_us = row->created_us;

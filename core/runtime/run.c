@@ -113,7 +113,7 @@ struct apd_run_row *apd_rt_run_make_row(struct apd_run *run, struct apd_text *re
 	row->started_us = run->started_us;
 	row->ended_us = run->ended_us;
 	row->agent_id = run->agent_id;
-	row->request = apd_text_str(run->request);
+	row->request = run->body;
 	row->metadata = run->metadata;
 	return row;
 }
@@ -175,13 +175,25 @@ static void deleted(struct apd_batch *batch, int result)
 		result = -ENOENT;
 	if (result == 0 && run && run->phase == RUN_ENDED) {
 		run->gone = true;
-		if (apd_list_linked(&run->linger_link)) {
+		if (run->linger_ns) {
 			apd_rt_logs_unlinger(rt, run);
 			apd_list_append(&rt->dead, &run->linger_link);
 		}
 	}
 	apd_batch_finish(&change->batch);
 	change->done(change, result);
+}
+
+void apd_rt_changes_refuse(struct apd_runtime *rt)
+{
+	while (!apd_list_empty(&rt->refused)) {
+		struct apd_batch *batch = apd_list_first(&rt->refused, struct apd_batch, link);
+		struct apd_change *change = apd_container_of(batch, struct apd_change, batch);
+
+		apd_list_remove(&batch->link);
+		rt->changes--;
+		change->done(change, change->result);
+	}
 }
 
 void apd_runtime_delete_run(
@@ -193,12 +205,15 @@ void apd_runtime_delete_run(
 	change->id = *run_id;
 	change->batch = (struct apd_batch){.done = deleted};
 	if (run && run->phase != RUN_ENDED) {
-		change->done(change, run->known ? -EBUSY : -ENOENT);
+		change->result = run->known ? -EBUSY : -ENOENT;
+		rt->changes++;
+		apd_list_append(&rt->refused, &change->batch.link);
 		return;
 	}
-	/* What is still on its way must not come back later. */
+	/* What is still on its way goes first, and must not come back later. */
 	if (run)
 		run->deleted = true;
+	apd_rt_behind_submit(rt);
 	apd_batch_delete_run(&change->batch, run_id);
 	rt->changes++;
 	apd_list_append(&rt->outbox, &change->batch.link);

@@ -21,7 +21,7 @@ struct apd_runtime *apd_runtime_create(
 	struct apd_runtime *rt = apd_calloc(1, sizeof(*rt));
 	struct apd_list *lists[] = {&rt->all_queues, &rt->all, &rt->pool, &rt->all_saves,
 		&rt->save_pool, &rt->all_loads, &rt->dead, &rt->dirty, &rt->tell, &rt->news,
-		&rt->orphans, &rt->outbox, &rt->lingering};
+		&rt->orphans, &rt->outbox, &rt->refused, &rt->lingering};
 
 	for (size_t i = 0; i < APD_COUNT(lists); i++)
 		apd_list_init(lists[i]);
@@ -53,6 +53,8 @@ void apd_runtime_destroy(struct apd_runtime *rt)
 		return;
 	while (!apd_list_empty(&rt->all)) {
 		run = apd_list_first(&rt->all, struct apd_run, all);
+		/* The host may be gone. */
+		run->slot = NULL;
 		apd_rt_run_free(rt, run);
 	}
 	while (!apd_list_empty(&rt->all_saves)) {
@@ -87,7 +89,7 @@ static bool work_waits(const struct apd_runtime *rt)
 {
 	return !apd_list_empty(&rt->dirty) || !apd_list_empty(&rt->tell) ||
 		!apd_list_empty(&rt->news) || !apd_list_empty(&rt->orphans) ||
-		!apd_list_empty(&rt->outbox) || rt->behind;
+		!apd_list_empty(&rt->outbox) || !apd_list_empty(&rt->refused) || rt->behind;
 }
 
 /* Lets runs start whose slots came free. */
@@ -128,6 +130,7 @@ void apd_runtime_flush(struct apd_runtime *rt)
 	for (int round = 0; round < FLUSH_ROUNDS && work_waits(rt); round++) {
 		pump_queues(rt);
 		tell_calls(rt);
+		apd_rt_changes_refuse(rt);
 		apd_rt_logs_tell_news(rt);
 		apd_rt_saves_flush(rt);
 	}

@@ -172,6 +172,7 @@ struct apd_change {
 	struct apd_batch batch; /* the runtime's */
 	struct apd_runtime *runtime;
 	struct apd_id id;
+	int result; /* of a change that was refused at once: done() is called by the next flush */
 };
 
 /* Deletes an ended run. */

@@ -30,7 +30,8 @@ static void save_done(struct apd_batch *batch, int result)
 		apd_rt_behind_saved(rt, save, result);
 		return;
 	case SAVE_REQUEUE:
-		if (result < 0)
+		/* Where the run ended since, its end is what counts. */
+		if (result < 0 && save->run)
 			apd_rt_save_retry(rt, save);
 		else
 			apd_rt_save_free(rt, save);
@@ -60,6 +61,7 @@ struct save *apd_rt_save_create(struct apd_runtime *rt, enum save_kind kind, str
 	save->batch.link = (struct apd_list){0};
 	save->batch.n_ops = 0;
 	save->batch.missing = 0;
+	save->batch.lazy = kind == SAVE_BEHIND;
 	save->batch.done = save_done;
 	apd_list_append(&rt->all_saves, &save->all);
 	rt->saves++;
@@ -75,7 +77,16 @@ void apd_rt_save_submit(struct apd_runtime *rt, struct save *save)
 
 static void try_again(struct apd_runtime *rt, struct timer *timer)
 {
-	apd_rt_save_submit(rt, apd_container_of(timer, struct save, retry));
+	struct save *save = apd_container_of(timer, struct save, retry);
+
+	if (save->kind == SAVE_BEHIND) {
+		apd_rt_behind_skip_deleted(rt, save);
+		if (save->n_runs == 0) {
+			apd_rt_save_free(rt, save);
+			return;
+		}
+	}
+	apd_rt_save_submit(rt, save);
 }
 
 void apd_rt_save_retry(struct apd_runtime *rt, struct save *save)
@@ -122,12 +133,16 @@ void apd_rt_save_detach(struct apd_runtime *rt, struct apd_run *run)
 		apd_rt_save_free(rt, save);
 }
 
+void apd_rt_behind_submit(struct apd_runtime *rt)
+{
+	if (rt->behind)
+		apd_rt_save_submit(rt, rt->behind);
+	rt->behind = NULL;
+}
+
 void apd_rt_saves_flush(struct apd_runtime *rt)
 {
-	if (rt->behind) {
-		apd_rt_save_submit(rt, rt->behind);
-		rt->behind = NULL;
-	}
+	apd_rt_behind_submit(rt);
 	while (!apd_list_empty(&rt->outbox)) {
 		struct apd_batch *batch = apd_list_first(&rt->outbox, struct apd_batch, link);
 

@@ -51,8 +51,7 @@ static void stop_run(struct apd_runtime *rt, struct apd_run *run)
 		break;
 	case RUN_EXECUTING:
 		run->shutdown_asked = true;
-		if (!run->cancel_asked && !run->deadline_passed)
-			rt->host->ops->stop(rt->host, run->slot, APD_STOP_CANCEL);
+		apd_rt_tell_stop(rt, run, APD_STOP_CANCEL);
 		apd_rt_credit_let_go(rt, run);
 		break;
 	default:

@@ -27,6 +27,15 @@ static void grace_over(struct apd_runtime *rt, struct timer *timer)
 	apd_rt_run_finish(rt, run, &ending);
 }
 
+/* Tells the agent to stop; a second time only for what the first did not say. */
+void apd_rt_tell_stop(struct apd_runtime *rt, struct apd_run *run, enum apd_stop_reason reason)
+{
+	if (run->stop_told && (reason != APD_STOP_ROLLBACK || run->stop_told == reason))
+		return;
+	run->stop_told = reason;
+	rt->host->ops->stop(rt->host, run->slot, reason);
+}
+
 static void begin_grace(struct apd_runtime *rt, struct apd_run *run)
 {
 	apd_rt_timer_set(rt, &run->stop, runtime_now(rt) + run->agent->grace_ns, grace_over);
@@ -37,7 +46,7 @@ static void deadline(struct apd_runtime *rt, struct timer *timer)
 	struct apd_run *run = apd_container_of(timer, struct apd_run, stop);
 
 	run->deadline_passed = true;
-	rt->host->ops->stop(rt->host, run->slot, APD_STOP_DEADLINE);
+	apd_rt_tell_stop(rt, run, APD_STOP_DEADLINE);
 	begin_grace(rt, run);
 }
 
@@ -55,10 +64,7 @@ static void stop_executing(struct apd_runtime *rt, struct apd_run *run, bool rol
 {
 	bool stopping = run->cancel_asked || run->deadline_passed;
 
-	if (rollback && !run->rollback)
-		rt->host->ops->stop(rt->host, run->slot, APD_STOP_ROLLBACK);
-	else if (!stopping)
-		rt->host->ops->stop(rt->host, run->slot, APD_STOP_CANCEL);
+	apd_rt_tell_stop(rt, run, rollback ? APD_STOP_ROLLBACK : APD_STOP_CANCEL);
 	run->rollback |= rollback;
 	run->cancel_asked = true;
 	if (!stopping)

@@ -9,9 +9,9 @@
  * formats: date-time, date, time, duration, email, idn-email, hostname, ipv4,
  * ipv6, uri, uri-reference, iri, iri-reference, uuid, json-pointer,
  * relative-json-pointer. Other formats and unknown keywords say nothing.
- * Patterns are those that ECMA-262 has, without named Unicode scripts' long
- * names; what only Perl has (atomic groups, possessive quantifiers, verbs,
- * recursion) is refused.
+ * Patterns are those that ECMA-262 has (with its "u" flag); what only Perl has
+ * (atomic groups, possessive quantifiers, verbs, recursion, \A, \z) is refused,
+ * since others could not read such a schema.
  *
  * Numbers are compared as decimals, exactly up to 19 digits.
  */
@@ -67,8 +67,9 @@ void apd_schema_destroy(struct apd_schema *schema);
  * error found in *error, whose path starts at value i. error may be NULL, which
  * is cheaper for values that do not match. The work is bounded by the size of
  * the value: where schema and value together need more, the value is refused
- * as "too complex". Allocates only for strings with escapes that a keyword
- * looks into, for patterns, and for uniqueItems over more than 64 items. Needs
+ * as "too complex". A match allocates only for strings with escapes that a
+ * keyword looks into, for patterns, for uniqueItems over more than 64 items,
+ * and where enum or const hold objects of more than 16 members. Needs
  * about 256 KiB of stack for the deepest values. [any]
  */
 int apd_schema_check(const struct apd_schema *schema, const struct apd_json *doc, uint32_t i,

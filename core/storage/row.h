@@ -28,9 +28,9 @@ const char *apd_run_status_word(enum apd_run_status status);
 int apd_run_status_of(struct apd_str word, enum apd_run_status *ret_status);
 
 enum {
-	APD_RUN_ROW_EPHEMERAL = 1 << 0,  /* its thread is its own, lives in memory and ends with it */
+	APD_RUN_ROW_EPHEMERAL = 1 << 0, /* its thread is its own and in memory, and ends with it */
 	APD_RUN_ROW_BACKGROUND = 1 << 1, /* created by POST /runs */
-	APD_RUN_ROW_CONTINUE = 1 << 2,   /* on_disconnect: continue */
+	APD_RUN_ROW_CONTINUE = 1 << 2, /* on_disconnect: continue */
 	APD_RUN_ROW_DELETE_THREAD = 1 << 3, /* on_completion: delete of a kept thread */
 };
 
@@ -39,12 +39,12 @@ struct apd_run_row {
 	struct apd_id run_id;
 	struct apd_id thread_id;
 	enum apd_run_status status;
-	uint32_t flags;      /* APD_RUN_ROW_... */
-	uint32_t attempt;    /* 0 before the first */
-	int64_t created_us;  /* wall clock */
+	uint32_t flags; /* APD_RUN_ROW_... */
+	uint32_t attempt; /* 0 before the first */
+	int64_t created_us; /* wall clock */
 	int64_t updated_us;
-	int64_t started_us;  /* 0: not yet */
-	int64_t ended_us;    /* 0: not yet */
+	int64_t started_us; /* 0: not yet */
+	int64_t ended_us; /* 0: not yet */
 	struct apd_str agent_id;
 	/*
 	 * A JSON object: the members that the client gave, with defaults filled
@@ -54,8 +54,8 @@ struct apd_run_row {
 	 */
 	struct apd_str request;
 	struct apd_str metadata; /* the object within request, "{}" if none was given */
-	struct apd_str error;    /* JSON object {"code","message",...}, or absent */
-	struct apd_str output;   /* JSON object {"values":{...},"messages":[...]}, or absent */
+	struct apd_str error; /* JSON object {"code","message",...}, or absent */
+	struct apd_str output; /* JSON object {"values":{...},"messages":[...]}, or absent */
 	/* What the ranges above point into; each may be NULL. */
 	struct apd_text *request_text;
 	struct apd_text *result_text;

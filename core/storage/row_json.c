@@ -113,8 +113,8 @@ void apd_run_row_add_json(struct apd_buf *out, const struct apd_run_row *row)
 void apd_run_row_add_result_json(struct apd_buf *out, const struct apd_run_row *row)
 {
 	struct apd_str members = members_of(row->output);
-	char *at = apd_buf_reserve(out, RUN_FIXED + RESULT_FIXED + row->request.len +
-						row->error.len + row->output.len);
+	char *at = apd_buf_reserve(out,
+		RUN_FIXED + RESULT_FIXED + row->request.len + row->error.len + row->output.len);
 
 	at = put_run(PUT(at, "{\"run\":"), row);
 	if (members.len)

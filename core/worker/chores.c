@@ -103,22 +103,22 @@ static ap_status set_error(ap_error *error, ap_status status, const char *code, 
 /* Makes the instance that a CREATE message asks for. */
 static ap_status create(struct apd_worker *worker, const struct apd_chore *chore, ap_error *error)
 {
-	struct apd_fields fields = {
-		chore->payload.data, chore->payload.data + chore->payload.len};
+	struct apd_fields fields = {chore->payload.data, chore->payload.data + chore->payload.len};
 	const struct apd_mapped_agent *agent;
 	struct apd_str id, agent_id, settings;
 	void *self = NULL;
 	ap_status s = AP_OK;
 
 	if (!chore->payload.data || apd_fields_next(&fields, &id) < 0 ||
-		apd_fields_next(&fields, &agent_id) < 0 || apd_fields_next(&fields, &settings) < 0 ||
-		chore->arg >= MAX_INSTANCES)
+		apd_fields_next(&fields, &agent_id) < 0 ||
+		apd_fields_next(&fields, &settings) < 0 || chore->arg >= MAX_INSTANCES)
 		return set_error(error, AP_E_INVALID, "bad_create", "CREATE is malformed.");
 	if (apd_instance_find(worker, chore->arg))
 		return set_error(error, AP_E_CONFLICT, "instance_exists", "The instance exists.");
 	agent = apd_mapped_find(&worker->mapped, id);
 	if (!agent)
-		return set_error(error, AP_E_NOT_FOUND, "no_agent", "The plugin has no such agent.");
+		return set_error(
+			error, AP_E_NOT_FOUND, "no_agent", "The plugin has no such agent.");
 	if (!settings.ptr)
 		settings = APD_STR("{}");
 	if (agent->agent->create)
@@ -128,6 +128,7 @@ static ap_status create(struct apd_worker *worker, const struct apd_chore *chore
 	if (s < 0)
 		return s;
 	put_instance(worker, chore->arg, agent->agent, self);
+	/* A success that has a name has none that the daemon knows. */
 	return AP_OK;
 }
 

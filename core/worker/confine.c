@@ -38,7 +38,8 @@ static int follow_parent(const struct apd_setup *setup, struct apd_buf *error)
 }
 
 /* Sets one limit, both soft and hard, as far as the hard one allows. */
-static int limit(struct apd_buf *error, __rlimit_resource_t resource, uint64_t value, const char *name)
+static int limit(
+	struct apd_buf *error, __rlimit_resource_t resource, uint64_t value, const char *name)
 {
 	struct rlimit now;
 

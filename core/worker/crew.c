@@ -14,7 +14,8 @@
 
 static void *thread_main(void *arg);
 
-int apd_crew_init(struct apd_crew *crew, int (*read)(void *data), void (*flush)(void *data), void *data)
+int apd_crew_init(
+	struct apd_crew *crew, int (*read)(void *data), void (*flush)(void *data), void *data)
 {
 	struct epoll_event event = {.events = EPOLLIN | EPOLLET};
 	int r;

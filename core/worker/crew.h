@@ -39,8 +39,8 @@ struct apd_crew {
 	struct apd_list jobs;
 	struct apd_list threads;
 	unsigned listening; /* threads that listen, or handle what they heard */
-	unsigned starting;  /* threads that were made and did not arrive */
-	bool waking;        /* a listener was told to help and did not come */
+	unsigned starting; /* threads that were made and did not arrive */
+	bool waking; /* a listener was told to help and did not come */
 	bool closing;
 	int epoll_fd;
 	int wake_fd; /* an eventfd: jobs wait, or something is to be sent, or the crew closes */
@@ -52,7 +52,8 @@ struct apd_crew {
 };
 
 /* Opens the descriptors. No thread runs yet. 0 or a negative errno. */
-int apd_crew_init(struct apd_crew *crew, int (*read)(void *data), void (*flush)(void *data), void *data);
+int apd_crew_init(
+	struct apd_crew *crew, int (*read)(void *data), void (*flush)(void *data), void *data);
 
 /* Starts to listen to the socket. On failure call _close. */
 int apd_crew_start(struct apd_crew *crew, int socket);

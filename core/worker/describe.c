@@ -36,7 +36,8 @@ static void add_agent(struct apd_buf *out, const ap_agent_info *info)
 	add_text(out, "version", info->version);
 	add_capabilities(out, info->capabilities);
 	apd_json_member_i64(out, "flags", info->flags);
-	apd_json_member_i64(out, "max_concurrency", info->max_concurrency ? info->max_concurrency : 1);
+	apd_json_member_i64(
+		out, "max_concurrency", info->max_concurrency ? info->max_concurrency : 1);
 	add_json(out, "input_schema", info->input_schema);
 	add_json(out, "output_schema", info->output_schema);
 	add_json(out, "state_schema", info->state_schema);

@@ -226,6 +226,7 @@ static void fill_in(struct apd_exec *exec, const struct apd_invoke *invoke)
 	atomic_store(&exec->listening, invoke->listening);
 	exec->stop_fd_set = exec->stop_posted = exec->stop_pending = exec->asked = false;
 	exec->n_commits = 0;
+	exec->relaxed = invoke->relaxed;
 	exec->code[0] = '\0';
 	apd_list_init(&exec->invoke_job.link);
 	apd_list_init(&exec->stop_job.link);
@@ -234,8 +235,8 @@ static void fill_in(struct apd_exec *exec, const struct apd_invoke *invoke)
 	apd_message_order_init(&exec->order);
 }
 
-int apd_exec_create(struct apd_worker *worker, const struct apd_frame *frame, struct apd_str payload,
-	struct apd_list *jobs)
+int apd_exec_create(struct apd_worker *worker, const struct apd_frame *frame,
+	struct apd_str payload, struct apd_list *jobs)
 {
 	struct apd_instance *instance = apd_instance_find(worker, frame->arg);
 	struct apd_invoke invoke;
@@ -325,11 +326,12 @@ void apd_exec_committed(
 		if (wait->number == commit) {
 			wait->status = status;
 			wait->answered = true;
-			pthread_cond_broadcast(&exec->changed);
 			break;
 		}
 	}
 	pthread_mutex_unlock(&exec->lock);
+	/* After the unlock, so that who wakes up does not run into the lock at once. */
+	pthread_cond_broadcast(&exec->changed);
 }
 
 void apd_exec_stop_all(struct apd_worker *worker)

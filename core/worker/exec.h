@@ -47,8 +47,8 @@ struct apd_exec {
 	struct apd_worker *worker; /* NULL once that is gone */
 	uint32_t number;
 	bool stop_fd_set;
-	bool stop_posted;        /* the agent's stop() was brought about */
-	bool stop_pending;       /* it is due or in progress */
+	bool stop_posted; /* the agent's stop() was brought about */
+	bool stop_pending; /* it is due or in progress */
 	struct apd_list commits; /* of struct apd_commit_wait */
 
 	pthread_mutex_t op_lock; /* for the following: one op at a time checks and sends */
@@ -57,6 +57,7 @@ struct apd_exec {
 	struct apd_buf message; /* of fail() */
 	char code[64];
 	uint32_t n_commits;
+	uint32_t relaxed; /* of struct apd_invoke */
 	bool asked;
 };
 
@@ -67,8 +68,8 @@ extern const ap_run_ops apd_exec_ops;
  * Makes an execution of an INVOKE message, whose payload is copied, and adds its
  * job to the list. 0, or -EBADMSG. For the reader.
  */
-int apd_exec_create(struct apd_worker *worker, const struct apd_frame *frame, struct apd_str payload,
-	struct apd_list *jobs);
+int apd_exec_create(struct apd_worker *worker, const struct apd_frame *frame,
+	struct apd_str payload, struct apd_list *jobs);
 
 /* What the daemon says to a run; numbers of runs that are over are ignored. For the reader. */
 void apd_exec_stop(struct apd_worker *worker, uint32_t number, uint32_t reason);

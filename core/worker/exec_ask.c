@@ -9,7 +9,7 @@
 #define QUESTION_SIZE (offsetof(ap_question, payload) + sizeof(((ap_question *)0)->payload))
 
 /* More questions at once than any person answers. */
-#define MAX_QUESTIONS 1024
+#define MAX_QUESTIONS 1000
 /* Fields of a question in the frame. */
 #define FIELDS 3
 
@@ -22,6 +22,8 @@ static const char *problem_with(
 
 	if (!fields[0].len || !apd_text_ok(fields[0]))
 		return "a question needs an id";
+	if (fields[0].len > APD_NAME_MAX || fields[1].len > APD_NAME_MAX)
+		return "an id or a namespace is too long";
 	if (apd_map_put(ids, fields[0], ids))
 		return "two questions have the same id";
 	why = apd_text_check_ns(&exec->thread->ns_json, fields[1]);
@@ -31,8 +33,8 @@ static const char *problem_with(
 }
 
 /* Takes the questions apart: AP_OK, or a failure. fields has room for 1 + 3 * n. */
-static ap_status take_questions(struct apd_exec *exec, const ap_question *const *questions, size_t n,
-	ap_str continuation, struct apd_str *fields)
+static ap_status take_questions(struct apd_exec *exec, const ap_question *const *questions,
+	size_t n, ap_str continuation, struct apd_str *fields)
 {
 	size_t left = exec->worker->setup.commit_max;
 

@@ -60,17 +60,27 @@ static bool is_decided(struct apd_exec *exec, struct apd_commit_wait *wait)
 	return true;
 }
 
-/* Sends a checked step and waits for its answer. Under the op lock, which it gives up. */
+/*
+ * Sends a checked step and waits for its answer, unless nobody was promised
+ * anything about the run. Under the op lock, which it gives up.
+ */
 static ap_status send_and_wait(struct apd_exec *exec, const struct apd_str fields[4])
 {
 	struct apd_commit_wait wait = {.number = ++exec->n_commits};
 	bool over;
 
+	if (!apd_commit_waits(exec->relaxed, wait.number, fields[2].len + fields[3].len)) {
+		apd_sender_add(&exec->worker->sender, APD_SEND_SOON, APD_FRAME_COMMIT, exec->number,
+			0, fields, 4);
+		pthread_mutex_unlock(&exec->op_lock);
+		return AP_OK;
+	}
 	pthread_mutex_lock(&exec->lock);
 	apd_list_append(&exec->commits, &wait.link);
 	pthread_mutex_unlock(&exec->lock);
-	apd_sender_add(&exec->worker->sender, APD_SEND_NOW, APD_FRAME_COMMIT, exec->number,
-		wait.number, fields, 4);
+	apd_sender_add(&exec->worker->sender,
+		apd_crew_idle(&exec->worker->crew) ? APD_SEND_NOW : APD_SEND_SOON, APD_FRAME_COMMIT,
+		exec->number, wait.number, fields, 4);
 	pthread_mutex_unlock(&exec->op_lock);
 
 	pthread_mutex_lock(&exec->lock);
@@ -89,7 +99,12 @@ static ap_status check_step(struct apd_exec *exec, const struct apd_str fields[4
 {
 	size_t most = exec->worker->setup.commit_max, left = most;
 
-	for (size_t i = 0; i < 4; i++) {
+	if (fields[0].len > APD_NAME_MAX || fields[1].len > APD_NAME_MAX) {
+		apd_exec_explain(exec, "commit() refused a name or namespace of over %u bytes",
+			APD_NAME_MAX);
+		return AP_E_LIMIT;
+	}
+	for (size_t i = 2; i < 4; i++) {
 		if (fields[i].len > left) {
 			apd_exec_explain(exec, "commit() refused a step of over %zu bytes", most);
 			return AP_E_LIMIT;

@@ -12,7 +12,8 @@
 static ap_status wait_for_credit(struct apd_exec *exec)
 {
 	int64_t deadline = exec->run.deadline_ns;
-	struct timespec at = {.tv_sec = deadline / APD_NS_PER_S, .tv_nsec = deadline % APD_NS_PER_S};
+	struct timespec at = {
+		.tv_sec = deadline / APD_NS_PER_S, .tv_nsec = deadline % APD_NS_PER_S};
 
 	pthread_mutex_lock(&exec->lock);
 	while (atomic_load(&exec->credit) <= 0 && !atomic_load(&exec->halt)) {
@@ -31,9 +32,8 @@ static ap_status wait_for_credit(struct apd_exec *exec)
 }
 
 /* Checks namespace and data: NULL, or what is wrong. Under the op lock. */
-static const char *problem_with(
-	struct apd_exec *exec, ap_channel channel, struct apd_str ns, struct apd_str node,
-	struct apd_str data)
+static const char *problem_with(struct apd_exec *exec, ap_channel channel, struct apd_str ns,
+	struct apd_str node, struct apd_str data)
 {
 	struct apd_json *json = &exec->thread->json, *ns_json = &exec->thread->ns_json;
 	const char *why;
@@ -55,7 +55,24 @@ static const char *problem_with(
 	return NULL;
 }
 
-/* Checks and sends an event whose turn it is. */
+/* Takes the op lock when there is credit, or says why the run must stop. */
+static ap_status take_turn(struct apd_exec *exec)
+{
+	ap_status s;
+
+	for (;;) {
+		pthread_mutex_lock(&exec->op_lock);
+		/* Looked at under the lock: threads that waited together must not all go ahead. */
+		if (atomic_load_explicit(&exec->credit, memory_order_relaxed) > 0)
+			return AP_OK;
+		pthread_mutex_unlock(&exec->op_lock);
+		s = wait_for_credit(exec);
+		if (s < 0)
+			return s;
+	}
+}
+
+/* Checks and sends an event that needs no further look at its size. */
 static ap_status send_event(struct apd_exec *exec, const ap_event *event)
 {
 	const struct apd_str fields[] = {
@@ -64,8 +81,11 @@ static ap_status send_event(struct apd_exec *exec, const ap_event *event)
 		apd_text_of_plugin(event->data),
 	};
 	const char *why;
+	ap_status s;
 
-	pthread_mutex_lock(&exec->op_lock);
+	s = take_turn(exec);
+	if (s < 0)
+		return s;
 	why = problem_with(exec, event->channel, fields[0], fields[1], fields[2]);
 	if (!why) {
 		/* Only the data counts, as it does for the daemon that gives the credit back. */
@@ -90,9 +110,13 @@ static ap_status check_event(struct apd_exec *exec, const ap_event *event)
 			"emit() on channel %d, which is not for agents", event->channel);
 		return AP_E_MISUSE;
 	}
-	if (event->data.len > most || event->ns.len > most || event->node.len > most ||
-		event->data.len + event->ns.len + event->node.len > most) {
+	if (event->data.len > most) {
 		apd_exec_explain(exec, "emit() refused an event of over %u bytes", most);
+		return AP_E_LIMIT;
+	}
+	if (event->ns.len > APD_NAME_MAX || event->node.len > APD_NAME_MAX) {
+		apd_exec_explain(
+			exec, "emit() refused a namespace or node of over %u bytes", APD_NAME_MAX);
 		return AP_E_LIMIT;
 	}
 	return AP_OK;
@@ -115,8 +139,6 @@ ap_status apd_exec_emit(ap_run *run, const ap_event *event)
 		goto leave;
 	apd_struct_copy(&copy, sizeof(copy), event, event->size);
 	s = check_event(exec, &copy);
-	if (s == AP_OK && atomic_load_explicit(&exec->credit, memory_order_relaxed) <= 0)
-		s = wait_for_credit(exec);
 	if (s == AP_OK)
 		s = send_event(exec, &copy);
 leave:

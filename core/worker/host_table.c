@@ -12,17 +12,19 @@
 
 void apd_host_log(struct apd_worker *worker, uint32_t run, ap_level level, struct apd_str message)
 {
-	struct apd_str cut = apd_text_cut((ap_str){message.ptr, message.len}, worker->setup.log_max);
+	struct apd_str cut =
+		apd_text_cut((ap_str){message.ptr, message.len}, worker->setup.log_max);
 
 	if (atomic_load(&worker->log_credit) <= 0) {
 		atomic_fetch_add(&worker->log_dropped, 1);
 		return;
 	}
-	/* Even an empty line costs: its frame does. */
-	atomic_fetch_sub(&worker->log_credit, (int64_t)cut.len + 1);
-	if (!cut.ptr)
-		cut = APD_STR("");
-	apd_sender_add(&worker->sender, APD_SEND_SOON, APD_FRAME_LOG, run, (uint32_t)level, &cut, 1);
+	/* Every line costs what the daemon will give back: its length, so none may be empty. */
+	if (!cut.len)
+		cut = APD_STR(" ");
+	atomic_fetch_sub(&worker->log_credit, (int64_t)cut.len);
+	apd_sender_add(
+		&worker->sender, APD_SEND_SOON, APD_FRAME_LOG, run, (uint32_t)level, &cut, 1);
 }
 
 void apd_host_log_credit(struct apd_worker *worker, uint32_t bytes)

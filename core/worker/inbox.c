@@ -43,12 +43,15 @@ static int act(struct apd_worker *worker, const struct apd_frame *frame, struct 
 		apd_exec_listening(worker, frame->run, frame->arg);
 		return 0;
 	case APD_FRAME_PING:
-		apd_sender_add(&worker->sender, APD_SEND_NOW, APD_FRAME_PONG, 0, frame->arg, NULL, 0);
+		apd_sender_add(
+			&worker->sender, APD_SEND_NOW, APD_FRAME_PONG, 0, frame->arg, NULL, 0);
 		return 0;
 	case APD_FRAME_CREATE:
 		apd_chores_add(&worker->chores, APD_CHORE_CREATE, frame->arg, payload);
 		return 0;
 	case APD_FRAME_QUIT:
+		atomic_store(&worker->quitting, true);
+		apd_sender_spare(&worker->sender);
 		apd_chores_add(&worker->chores, APD_CHORE_QUIT, 0, APD_STR_ABSENT);
 		return 0;
 	default:
@@ -79,6 +82,9 @@ static int lose(struct apd_worker *worker, int r)
 {
 	static const char nonsense[] = "apd-worker: the daemon sent a bad frame\n";
 
+	/* After QUIT the daemon need not stay: what is left to do is the plugin's. */
+	if (atomic_load(&worker->quitting))
+		return r;
 	if (r == -EBADMSG || r == -EMSGSIZE) {
 		if (write(STDERR_FILENO, nonsense, sizeof(nonsense) - 1) < 0)
 			r = -EBADMSG;
@@ -124,7 +130,7 @@ int apd_inbox_read(void *data)
 
 	/* Several listeners may be here; what one did not read the next one does. */
 	pthread_mutex_lock(&worker->read_lock);
-	while (r > 0 && !atomic_load(&worker->lost))
+	while (r > 0 && !atomic_load(&worker->lost) && !atomic_load(&worker->quitting))
 		r = read_once(worker);
 	if (r < 0)
 		lose(worker, r);

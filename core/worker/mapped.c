@@ -31,8 +31,8 @@ void apd_struct_copy(void *to, size_t to_size, const void *from, uint32_t from_s
 }
 
 /* Says that a number is not what it should be; returns -EINVAL. */
-static int refuse_number(struct apd_buf *error, const char *field, const char *wanted, uint32_t least,
-	uint32_t found)
+static int refuse_number(struct apd_buf *error, const char *field, const char *wanted,
+	uint32_t least, uint32_t found)
 {
 	apd_buf_addf(error, "%s: wanted %s%u, found %u", field, wanted, least, found);
 	return -EINVAL;
@@ -99,16 +99,16 @@ static int check_texts(const ap_agent_info *info, struct apd_buf *error)
 	int r = 0;
 
 	for (size_t i = 0; i < APD_COUNT(texts) && r == 0; i++)
-		r = check_json(&json, info->id, texts[i].field, texts[i].text, texts[i].or_boolean,
-			error);
+		r = check_json(
+			&json, info->id, texts[i].field, texts[i].text, texts[i].or_boolean, error);
 	apd_json_finish(&json);
 	return r;
 }
 
 static bool is_id(const char *id)
 {
-	size_t len = strspn(
-		id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-");
+	size_t len =
+		strspn(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-");
 
 	return len > 0 && len <= MAX_ID && id[len] == '\0';
 }
@@ -168,7 +168,8 @@ static int take_agent(
 	}
 	/* No extension is offered in this version. */
 	if (mine->info.needs && mine->info.needs[0]) {
-		apd_buf_addf(error, "agent %s: needs: wanted extensions of this host, found \"%.80s\"",
+		apd_buf_addf(error,
+			"agent %s: needs: wanted extensions of this host, found \"%.80s\"",
 			mine->info.id, mine->info.needs[0]);
 		return -EINVAL;
 	}

@@ -37,6 +37,13 @@ void apd_sender_watch(struct apd_sender *sender, int wake_fd)
 	pthread_mutex_unlock(&sender->lock);
 }
 
+void apd_sender_spare(struct apd_sender *sender)
+{
+	pthread_mutex_lock(&sender->lock);
+	sender->die = false;
+	pthread_mutex_unlock(&sender->lock);
+}
+
 /* Writes all of it: 0, or -errno when the other end is gone. */
 static int send_all(int socket, const char *data, size_t len)
 {
@@ -101,8 +108,8 @@ static bool is_due(const struct apd_sender *sender, enum apd_urgency urgency)
 		apd_clock_mono_ns() - sender->flushed_ns > SILENCE_NS;
 }
 
-void apd_sender_add(struct apd_sender *sender, enum apd_urgency urgency, uint16_t type, uint32_t run,
-	uint32_t arg, const struct apd_str *fields, size_t n_fields)
+void apd_sender_add(struct apd_sender *sender, enum apd_urgency urgency, uint16_t type,
+	uint32_t run, uint32_t arg, const struct apd_str *fields, size_t n_fields)
 {
 	int kick = -1;
 

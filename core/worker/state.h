@@ -40,13 +40,14 @@ struct apd_worker {
 	ap_host host;
 
 	pthread_mutex_t lock; /* for what follows, up to the empty line */
-	pthread_cond_t ended;  /* the last run did */
+	pthread_cond_t ended; /* the last run did */
 	struct apd_instance **instances; /* by number; NULL where there is none */
 	size_t n_instances;
 	struct apd_exec *execs[APD_EXEC_BUCKETS];
 	unsigned n_execs;
 
 	_Atomic bool lost; /* the daemon is gone and this is not a process of its own */
+	_Atomic bool quitting; /* QUIT came */
 	_Atomic int64_t log_credit;
 	_Atomic uint64_t log_dropped;
 	_Atomic unsigned misuses;

@@ -5,6 +5,9 @@
 #include "ap/agent.h"
 #include "base/json_scan.h"
 
+/* Most bytes of a namespace, a node's or a step's name, a question's id; the daemon takes no more. */
+#define APD_NAME_MAX (16u << 10)
+
 /* The same range in the core's words. */
 static inline struct apd_str apd_text_of_plugin(ap_str s)
 {

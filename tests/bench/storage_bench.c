@@ -1,9 +1,11 @@
 /*
- * How many runs the SQLite engine makes durable: storage_bench [RUNS [GROUP [full|normal [PUTS [SIZE]]]]].
- * GROUP batches are under way at any time, as with so many clients; PUTS is 1
- * for a run written when it ends, 2 for one also written when it is created;
- * SIZE is the bytes of its input and of its output.
+ * How many runs the SQLite engine makes durable:
+ * storage_bench [RUNS [GROUP [full|normal [PUTS [SIZE]]]]]. GROUP batches are
+ * under way at any time, as with so many clients; PUTS is 1 for a run written
+ * when it ends, 2 for one also written when it is created; SIZE is the bytes of
+ * its input and of its output.
  */
+#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -158,58 +160,80 @@ static void read_some(struct bench *bench)
 static void report(struct bench *bench, int64_t start_ns, double cpu_s)
 {
 	double seconds = (double)(apd_clock_mono_ns() - start_ns) / 1e9;
-	struct apd_sqlite_stats stats;
+	struct apd_storage_stats stats;
 
 	apd_sqlite_stats(bench->storage, &stats);
-	printf("write: %.0f runs/s, %.0f puts/s, %.1f us CPU a run, %.1f batches a commit, WAL %.0f MiB\n",
+	printf("write: %.0f runs/s, %.0f puts/s, %.1f us CPU a run, %.1f batches a commit, WAL "
+	       "%.0f MiB\n",
 		(double)bench->runs / seconds, (double)stats.batches / seconds,
 		cpu_s * 1e6 / (double)bench->runs, (double)stats.batches / (double)stats.commits,
 		(double)stats.wal_bytes / (1 << 20));
 }
 
+/* Opens the storage in a new directory, whose name it leaves in `dir`. */
+static void open_storage(struct bench *bench, char *dir, bool full)
+{
+	struct apd_sqlite_config config = {
+		.full = full,
+		.reader_threads = 1,
+		.read_budget_ms = 250,
+		.mailbox = &bench->mailbox,
+	};
+	struct apd_buf error = {0};
+
+	pthread_mutex_init(&bench->mutex, NULL);
+	pthread_cond_init(&bench->cond, NULL);
+	apd_mailbox_init(&bench->mailbox, wake, bench);
+	apd_id_gen_init_random(&bench->gen);
+	config.dir = mkdtemp(dir);
+	if (!config.dir || apd_sqlite_open(&config, &bench->storage, &error) < 0) {
+		fprintf(stderr, "%s: %s\n", dir, error.data ? error.data : strerror(errno));
+		exit(1);
+	}
+	apd_buf_finish(&error);
+}
+
+static void close_storage(struct bench *bench, const char *dir)
+{
+	struct apd_buf path = {0};
+
+	apd_sqlite_close(bench->storage);
+	apd_buf_addf(&path, "%s/apd.db", dir);
+	unlink(path.data);
+	apd_buf_clear(&path);
+	apd_buf_addf(&path, "%s/lock", dir);
+	unlink(path.data);
+	rmdir(dir);
+	apd_buf_finish(&path);
+}
+
+/* The n-th argument as a number of at least 1. */
+static unsigned long number(int argc, char **argv, int n, unsigned long otherwise)
+{
+	unsigned long value = argc > n ? strtoul(argv[n], NULL, 10) : otherwise;
+
+	return value ? value : 1;
+}
+
 int main(int argc, char **argv)
 {
 	char dir[] = "/tmp/apd-bench-XXXXXX";
-	struct apd_sqlite_config config = {.reader_threads = 1, .read_budget_ms = 250};
-	struct bench bench = {.puts = 1, .size = 200, .runs = 200000};
-	unsigned long group = argc > 2 ? strtoul(argv[2], NULL, 10) : 64;
-	struct apd_buf error = {0};
-	struct slot *slots;
+	unsigned long group = number(argc, argv, 2, 64);
+	struct bench bench = {
+		.runs = number(argc, argv, 1, 200000),
+		.puts = (unsigned)number(argc, argv, 4, 1),
+		.size = number(argc, argv, 5, 200),
+	};
+	struct slot *slots = apd_calloc(group, sizeof(*slots));
 	int64_t start;
 
-	if (argc > 1)
-		bench.runs = strtoul(argv[1], NULL, 10);
-	config.full = argc <= 3 || strcmp(argv[3], "full") == 0;
-	if (argc > 4)
-		bench.puts = (unsigned)strtoul(argv[4], NULL, 10);
-	if (argc > 5)
-		bench.size = strtoul(argv[5], NULL, 10);
-	config.dir = mkdtemp(dir);
-	config.mailbox = &bench.mailbox;
-	pthread_mutex_init(&bench.mutex, NULL);
-	pthread_cond_init(&bench.cond, NULL);
-	apd_mailbox_init(&bench.mailbox, wake, &bench);
-	apd_id_gen_init_random(&bench.gen);
 	bench.ids = apd_calloc(bench.runs, sizeof(*bench.ids));
-	slots = apd_calloc(group, sizeof(*slots));
-	if (!bench.runs || !group || !bench.puts ||
-		apd_sqlite_open(&config, &bench.storage, &error) < 0) {
-		fprintf(stderr, "%s\n", error.data ? error.data : "the numbers must not be 0");
-		return 1;
-	}
+	open_storage(&bench, dir, argc <= 3 || strcmp(argv[3], "full") == 0);
 	start = apd_clock_mono_ns();
 	run_all(&bench, slots, group);
 	report(&bench, start, (double)clock() / CLOCKS_PER_SEC);
 	read_some(&bench);
-	apd_sqlite_close(bench.storage);
-	apd_buf_clear(&error);
-	apd_buf_addf(&error, "%s/apd.db", dir);
-	unlink(error.data);
-	apd_buf_clear(&error);
-	apd_buf_addf(&error, "%s/lock", dir);
-	unlink(error.data);
-	rmdir(dir);
-	apd_buf_finish(&error);
+	close_storage(&bench, dir);
 	free(bench.ids);
 	free(slots);
 	return 0;

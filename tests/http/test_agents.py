@@ -8,6 +8,7 @@ from harness import DaemonTest
 class Agents(DaemonTest):
     CONFIG = """
 agents:
+  echo: {plugin: echo}
   slow-echo:
     plugin: echo
     settings: {delay_ms: 5}

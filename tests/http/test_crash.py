@@ -7,33 +7,28 @@ import unittest
 
 from harness import DaemonTest, until
 
-ENDLESS = {"from": 100000, "step_ms": 1000}
+ENDLESS = {"how": "loop"}
 
 
 class Crash(DaemonTest):
-    CONFIG = """
-agents:
-  second: {plugin: countdown}
-"""
-
     def workers_of(self, plugin):
         """The workers whose plugin, by the name of its memory file, is this one."""
         found = []
         for pid in self.apd.workers():
             try:
                 with open(f"/proc/{pid}/maps") as maps:
-                    if any(f"memfd:{plugin}" in line for line in maps):
+                    if any(f"memfd:apd:{plugin}" in line for line in maps):
                         found.append(pid)
             except OSError:
                 pass
         return found
 
     def test_a_killed_worker_ends_exactly_its_runs(self):
-        ids = [self.apd.post("/runs", {"agent_id": "countdown", "input": ENDLESS}).json["run_id"] for _ in range(3)]
+        ids = [self.apd.post("/runs", {"agent_id": "crash", "input": ENDLESS}).json["run_id"] for _ in range(3)]
         other = self.apd.post("/runs", {"agent_id": "echo", "input": 1}).json["run_id"]
         for run_id in ids:
             until(lambda: "started_at" in self.apd.get(f"/runs/{run_id}").json)
-        workers = self.workers_of("countdown")
+        workers = self.workers_of("crash")
         self.assertTrue(workers)
         echo = self.workers_of("echo")
         for pid in workers:
@@ -45,7 +40,7 @@ agents:
             self.assertIn("SIGSEGV", run["error"]["message"])
         self.assertEqual(self.apd.get(f"/runs/{other}/wait").json["run"]["status"], "success")
         self.assertEqual(self.workers_of("echo"), echo)
-        again = self.apd.post("/runs/wait", {"agent_id": "countdown", "input": {"from": 1, "step_ms": 1}}).json
+        again = self.apd.post("/runs/wait", {"agent_id": "crash", "input": {"how": "none"}}).json
         self.assertEqual(again["run"]["status"], "success")
 
     def test_every_way_to_die_is_named(self):
@@ -87,7 +82,7 @@ workers: {isolation: run}
 """
 
     def test_runs_share_no_worker(self):
-        ids = [self.apd.post("/runs", {"agent_id": "countdown", "input": ENDLESS}).json["run_id"] for _ in range(3)]
+        ids = [self.apd.post("/runs", {"agent_id": "crash", "input": ENDLESS}).json["run_id"] for _ in range(3)]
         for run_id in ids:
             until(lambda: "started_at" in self.apd.get(f"/runs/{run_id}").json)
         self.assertGreaterEqual(self.apd.metric("apd_workers"), 3)

@@ -5,7 +5,8 @@ import unittest
 
 from harness import Daemon, message, until
 
-ENDLESS = {"from": 100000, "step_ms": 1000}
+ENDLESS = {"agent_id": "crash", "input": {"how": "loop"}}
+RETRIED = {"agent_id": "countdown", "input": {"from": 100000, "step_ms": 1000}}
 
 
 class Restart(unittest.TestCase):
@@ -43,7 +44,7 @@ class Restart(unittest.TestCase):
             self.assertIn(self.wait(run_id)["status"], ("success",))
 
     def test_an_executing_run_ends_as_daemon_restarted(self):
-        run_id = self.apd.post("/runs", {"agent_id": "countdown", "input": ENDLESS}).json["run_id"]
+        run_id = self.apd.post("/runs", ENDLESS).json["run_id"]
         until(lambda: "started_at" in self.apd.get(f"/runs/{run_id}").json)
         self.apd.kill()
         self.apd.start()
@@ -52,20 +53,30 @@ class Restart(unittest.TestCase):
         self.assertEqual(run["error"]["code"], "daemon_restarted")
 
     def test_an_executing_run_ends_at_shutdown_too(self):
-        run_id = self.apd.post("/runs", {"agent_id": "countdown", "input": ENDLESS}).json["run_id"]
+        run_id = self.apd.post("/runs", ENDLESS).json["run_id"]
         until(lambda: "started_at" in self.apd.get(f"/runs/{run_id}").json)
         self.apd.stop()
         self.apd.start()
         run = self.wait(run_id)
         self.assertEqual((run["status"], run["error"]["code"]), ("error", "daemon_restarted"))
 
+    def test_an_executing_run_of_a_retry_safe_agent_is_run_again(self):
+        run = self.apd.post("/runs", {**RETRIED, "metadata": {"n": 0.1}}).json
+        until(lambda: "started_at" in self.apd.get(f"/runs/{run['run_id']}").json)
+        self.apd.kill()
+        self.apd.start()
+        again = until(lambda: (now := self.apd.get(f"/runs/{run['run_id']}").json)["attempt"] == 2 and now)
+        self.assertEqual(again["status"], "pending")
+        self.assertEqual((again["input"], again["metadata"]), (run["input"], run["metadata"]))
+        self.apd.post(f"/runs/{run['run_id']}/cancel?wait=true")
+
     def test_waiters_hear_of_a_shutdown(self):
         answers = []
         waiter = threading.Thread(target=lambda: answers.append(
-            self.apd.post("/runs/wait", {"agent_id": "countdown", "input": ENDLESS})))
+            self.apd.post("/runs/wait", ENDLESS)))
         waiter.start()
         until(lambda: self.apd.metric("apd_runs_executing") == 1)
-        stream = self.apd.stream("POST", "/runs/stream", {"agent_id": "countdown", "input": ENDLESS})
+        stream = self.apd.stream("POST", "/runs/stream", ENDLESS)
         stream.next("metadata")
         self.apd.stop()
         waiter.join()
@@ -91,7 +102,7 @@ class Restart(unittest.TestCase):
     def test_two_daemons_do_not_share_a_directory(self):
         with self.assertRaises(AssertionError) as refused:
             Daemon(data_dir=self.apd.data_dir)
-        self.assertIn("lock", str(refused.exception))
+        self.assertIn("another apd uses this data directory", str(refused.exception))
 
 
 if __name__ == "__main__":

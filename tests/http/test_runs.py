@@ -221,8 +221,6 @@ class Limits(DaemonTest):
     CONFIG = """
 runs: {queue_per_agent: 2, timeout: 300ms, grace: 200ms}
 workers: {max: 1}
-agents:
-  one: {plugin: crash}
 """
 
     def test_a_run_out_of_time_ends_as_timeout(self):

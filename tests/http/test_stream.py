@@ -9,6 +9,7 @@ class Streams(DaemonTest):
     CONFIG = """
 http: {heartbeat: 200ms}
 agents:
+  echo: {plugin: echo}
   slow: {plugin: echo, settings: {delay_ms: 150}}
 """
 

@@ -57,8 +57,8 @@ int apd_apply_init(struct apd_apply *apply, sqlite3 *db)
 }
 
 /* Runs a deletion by id and counts it as missing when nothing was there. */
-static int delete_by_id(struct apd_apply *apply, sqlite3_stmt *stmt, const struct apd_id *id,
-	uint32_t *missing)
+static int delete_by_id(
+	struct apd_apply *apply, sqlite3_stmt *stmt, const struct apd_id *id, uint32_t *missing)
 {
 	int r;
 
@@ -114,7 +114,7 @@ static int apply_plain(struct apd_apply *apply, struct apd_list *batches, int *r
 	struct apd_batch *batch;
 	int r;
 
-	apd_list_each(batch, batches, link) {
+	apd_list_each (batch, batches, link) {
 		r = apply_batch(apply, batch);
 		if (r < 0)
 			return r;
@@ -129,7 +129,7 @@ static int apply_guarded(struct apd_apply *apply, struct apd_list *batches, int 
 	struct apd_batch *batch;
 	int r, undone;
 
-	apd_list_each(batch, batches, link) {
+	apd_list_each (batch, batches, link) {
 		r = apd_db_run(apply->save);
 		if (r < 0)
 			return r;

@@ -23,8 +23,7 @@ static void checkpoint(struct apd_checkpointer *cp, int mode)
 
 	apd_db_check_fsync(rc);
 	if (rc != SQLITE_OK && (rc & 0xff) != SQLITE_BUSY)
-		apd_log(APD_LOG_ERROR, "storage", "checkpoint failed: %s",
-			sqlite3_errmsg(cp->db));
+		apd_log(APD_LOG_ERROR, "storage", "checkpoint failed: %s", sqlite3_errmsg(cp->db));
 }
 
 static void set_pause(struct apd_checkpointer *cp, bool pause)

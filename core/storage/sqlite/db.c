@@ -88,7 +88,8 @@ void apd_db_check_fsync(int rc)
 	if (rc != SQLITE_IOERR_FSYNC && rc != SQLITE_IOERR_DIR_FSYNC)
 		return;
 	apd_log(APD_LOG_ERROR, "storage",
-		"fsync failed: the process ends, and what is durable is read from disk at the next start");
+		"fsync failed: the process ends, and what is durable is read from disk at the next "
+		"start");
 	_exit(74); /* EX_IOERR */
 }
 
@@ -126,7 +127,7 @@ static int tune(sqlite3 *db, enum apd_db_role role, bool full)
 int apd_db_open(const char *path, enum apd_db_role role, bool full, sqlite3 **ret_db)
 {
 	int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE |
-		    (role == APD_DB_READER ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE);
+		(role == APD_DB_READER ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE);
 	sqlite3 *db = NULL;
 	int r;
 

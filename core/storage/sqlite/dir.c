@@ -62,9 +62,8 @@ static int take_lock(const char *dir, const char *path, int *ret_fd, struct apd_
 	if (fd < 0)
 		return fail(error, path, "cannot open the lock file", errno);
 	if (fcntl(fd, F_OFD_SETLK, &whole) < 0) {
-		r = errno == EAGAIN || errno == EACCES
-			    ? say_taken(error, dir, fd)
-			    : fail(error, path, "cannot lock", errno);
+		r = errno == EAGAIN || errno == EACCES ? say_taken(error, dir, fd)
+						       : fail(error, path, "cannot lock", errno);
 		close(fd);
 		return r;
 	}

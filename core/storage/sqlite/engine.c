@@ -28,6 +28,10 @@ static void load(struct apd_storage *storage, struct apd_load *load_job)
 static const struct apd_storage_ops sqlite_ops = {
 	.commit = commit,
 	.load = load,
+	.get_run = apd_sqlite_get_run,
+	.search_runs = apd_sqlite_search_runs,
+	.sweep = apd_sqlite_sweep,
+	.stats = apd_sqlite_stats,
 };
 
 /* Turns to WAL mode, which the file remembers; not every file system can. */
@@ -158,12 +162,11 @@ void apd_sqlite_close(struct apd_storage *storage)
 	free(sqlite);
 }
 
-void apd_sqlite_stats(struct apd_storage *storage, struct apd_sqlite_stats *ret_stats)
+void apd_sqlite_stats(struct apd_storage *storage, struct apd_storage_stats *ret_stats)
 {
 	struct apd_sqlite *sqlite = sqlite_of(storage);
 	struct apd_writer *writer = &sqlite->writer;
-	int64_t pages =
-		atomic_load_explicit(&sqlite->checkpointer.wal_pages, memory_order_relaxed);
+	int64_t pages = atomic_load_explicit(&sqlite->checkpointer.wal_pages, memory_order_relaxed);
 
 	ret_stats->commits = atomic_load_explicit(&writer->commits, memory_order_relaxed);
 	ret_stats->batches = atomic_load_explicit(&writer->batches, memory_order_relaxed);
@@ -172,8 +175,8 @@ void apd_sqlite_stats(struct apd_storage *storage, struct apd_sqlite_stats *ret_
 	ret_stats->wal_bytes = (uint64_t)pages * (APD_DB_PAGE_SIZE + 24);
 }
 
-int apd_sqlite_get_run(struct apd_storage *storage, const struct apd_id *run_id,
-	struct apd_run_row **ret_row)
+int apd_sqlite_get_run(
+	struct apd_storage *storage, const struct apd_id *run_id, struct apd_run_row **ret_row)
 {
 	return apd_keyed_get_run(&sqlite_of(storage)->keyed, run_id, ret_row);
 }

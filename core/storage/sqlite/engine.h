@@ -10,8 +10,9 @@
 #include "storage/storage.h"
 
 struct apd_sqlite_config {
-	const char *dir;       /* the data directory, made if missing (0700); apd.db and a lock file are in it */
-	bool full;             /* synchronous=FULL, else NORMAL */
+	/* The data directory, made if missing (0700); apd.db and a lock file are in it. */
+	const char *dir;
+	bool full; /* synchronous=FULL, else NORMAL */
 	unsigned reader_threads; /* for searches; the runtime's loads have one more to themselves */
 	unsigned read_budget_ms; /* what one search may take */
 	/* Where done() calls go: the runtime's mailbox. */
@@ -34,43 +35,24 @@ int apd_sqlite_open(const struct apd_sqlite_config *config, struct apd_storage *
  */
 void apd_sqlite_close(struct apd_storage *storage);
 
-/* Numbers for /metrics. [any] */
-struct apd_sqlite_stats {
-	uint64_t commits;  /* transactions */
-	uint64_t batches;
-	uint64_t failures;
-	uint64_t wal_bytes;
-};
-void apd_sqlite_stats(struct apd_storage *storage, struct apd_sqlite_stats *ret_stats);
+/* What the engine's table does, by name. */
+void apd_sqlite_stats(struct apd_storage *storage, struct apd_storage_stats *ret_stats);
 
 /*
  * Keyed reads, for HTTP threads: quick, blocking, on a connection of the
  * calling thread's own (made at its first call). 0 with a reference, -ENOENT,
  * or a negative errno. [any]
  */
-int apd_sqlite_get_run(struct apd_storage *storage, const struct apd_id *run_id,
-	struct apd_run_row **ret_row);
+int apd_sqlite_get_run(
+	struct apd_storage *storage, const struct apd_id *run_id, struct apd_run_row **ret_row);
 
-/*
- * A search, run on a reader thread. Embed it. done() is called there: 0 with
- * the rows (the caller's references; free() the array), -ETIME past the time
- * budget, -E2BIG when the rows weigh more than 64 MiB (ask for fewer), -EINVAL
- * for a filter that is no JSON, or another negative errno. The rows are newest
- * first by (created_us, run_id) and come without their output. The query's
- * ranges must live until then.
- */
-struct apd_run_search {
-	struct apd_list link;
-	struct apd_run_query query;
-	struct apd_run_row **rows;
-	size_t n_rows;
-	void (*done)(struct apd_run_search *search, int result);
-};
+/* A search on a reader thread: apd_storage_ops.search_runs. */
 void apd_sqlite_search_runs(struct apd_storage *storage, struct apd_run_search *search);
 
 /*
- * Removes ephemeral runs that ended before a time, at most `max` of them. Returns at once: the writer
- * does it in small steps between batches. A later call replaces one that is not through. [any]
+ * Removes ephemeral runs that ended before a time, at most `max` of them.
+ * Returns at once: the writer does it in small steps between batches. A later
+ * call replaces one that is not through. [any]
  */
 void apd_sqlite_sweep(struct apd_storage *storage, int64_t ended_before_us, uint32_t max);
 

@@ -62,7 +62,7 @@ struct apd_checkpointer {
 int apd_checkpointer_start(struct apd_checkpointer *cp, const char *path, bool full);
 void apd_checkpointer_stop(struct apd_checkpointer *cp);
 
-/* Notes the WAL's length in pages after a commit and wakes the thread when it is due. [the writer] */
+/* Notes the WAL's length in pages after a commit; wakes the thread when it is due. [the writer] */
 void apd_checkpointer_committed(struct apd_checkpointer *cp, int64_t wal_pages);
 
 /* Waits while the thread wants the writer to stand aside. [the writer, outside a transaction] */
@@ -75,7 +75,10 @@ struct apd_writer {
 	pthread_mutex_t mutex;
 	pthread_cond_t wake;
 	struct apd_list waiting;
-	bool idle;
+	unsigned n_waiting;
+	bool idle;   /* it sleeps until it is woken */
+	bool dozing; /* only lazy batches wait: it sleeps until they have waited enough */
+	bool urgent; /* something waits that is not lazy, or there is enough of it */
 	bool stop;
 	int64_t sweep_before_us;
 	uint32_t sweep_left;
@@ -90,7 +93,7 @@ struct apd_writer {
 	_Atomic uint64_t failures;
 };
 
-/* Starts the thread, which takes over the connection if it starts. Returns 0 or a negative errno. */
+/* Starts the thread, which uses the connection from then on. Returns 0 or a negative errno. */
 int apd_writer_start(struct apd_writer *writer, sqlite3 *db, struct apd_mailbox *mailbox,
 	struct apd_checkpointer *checkpointer);
 
@@ -139,8 +142,8 @@ struct apd_readers {
 	struct apd_reader *items;
 };
 
-int apd_readers_start(struct apd_readers *readers, const char *path,
-	const struct apd_sqlite_config *config);
+int apd_readers_start(
+	struct apd_readers *readers, const char *path, const struct apd_sqlite_config *config);
 
 /* Ends the threads; what still waits is answered -ECANCELED. */
 void apd_readers_stop(struct apd_readers *readers);
@@ -161,8 +164,8 @@ void apd_keyed_init(struct apd_keyed *keyed, const char *path);
 /* Closes all connections; no thread may be reading. */
 void apd_keyed_finish(struct apd_keyed *keyed);
 
-int apd_keyed_get_run(struct apd_keyed *keyed, const struct apd_id *run_id,
-	struct apd_run_row **ret_row);
+int apd_keyed_get_run(
+	struct apd_keyed *keyed, const struct apd_id *run_id, struct apd_run_row **ret_row);
 
 struct apd_sqlite {
 	struct apd_storage base;

@@ -50,7 +50,7 @@ void apd_keyed_finish(struct apd_keyed *keyed)
 {
 	struct connection *connection, *next;
 
-	apd_list_each_safe(connection, next, &keyed->connections, link) {
+	apd_list_each_safe (connection, next, &keyed->connections, link) {
 		apd_db_close(connection->db);
 		free(connection);
 	}
@@ -88,7 +88,7 @@ static struct connection *find(struct apd_keyed *keyed)
 	uint64_t thread = this_thread();
 
 	pthread_mutex_lock(&keyed->mutex);
-	apd_list_each(connection, &keyed->connections, link) {
+	apd_list_each (connection, &keyed->connections, link) {
 		if (connection->thread == thread) {
 			found = connection;
 			break;
@@ -116,8 +116,8 @@ static int connection_of(struct apd_keyed *keyed, struct connection **ret_connec
 	return 0;
 }
 
-int apd_keyed_get_run(struct apd_keyed *keyed, const struct apd_id *run_id,
-	struct apd_run_row **ret_row)
+int apd_keyed_get_run(
+	struct apd_keyed *keyed, const struct apd_id *run_id, struct apd_run_row **ret_row)
 {
 	struct connection *connection;
 	int rc, r;

@@ -50,16 +50,17 @@ static int take_step(sqlite3 *db, const char *sql, unsigned version)
 	struct apd_buf all = {0};
 	int r;
 
-	apd_buf_addf(&all, "BEGIN IMMEDIATE;%s;PRAGMA user_version=%u;PRAGMA application_id=%u;COMMIT",
-		sql, version, APD_APPLICATION_ID);
+	apd_buf_addf(&all,
+		"BEGIN IMMEDIATE;%s;PRAGMA user_version=%u;PRAGMA application_id=%u;COMMIT", sql,
+		version, APD_APPLICATION_ID);
 	r = apd_db_exec(db, all.data);
 	apd_buf_finish(&all);
 	return r;
 }
 
 /* Refuses what is newer than this apd or was made by another program. */
-static int check_origin(sqlite3 *db, const char *path, int64_t version, unsigned n,
-	struct apd_buf *error)
+static int check_origin(
+	sqlite3 *db, const char *path, int64_t version, unsigned n, struct apd_buf *error)
 {
 	int64_t application = 0, tables = 0;
 	int r;
@@ -85,8 +86,8 @@ static int check_origin(sqlite3 *db, const char *path, int64_t version, unsigned
 	return 0;
 }
 
-int apd_schema_migrate(sqlite3 *db, const char *path, const char *const *steps, unsigned n,
-	struct apd_buf *error)
+int apd_schema_migrate(
+	sqlite3 *db, const char *path, const char *const *steps, unsigned n, struct apd_buf *error)
 {
 	int64_t version = 0;
 	int r;

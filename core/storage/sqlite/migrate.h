@@ -19,7 +19,7 @@ extern const unsigned apd_schema_version;
  * another negative errno with the database at the version it reached. `error`
  * gets a sentence.
  */
-int apd_schema_migrate(sqlite3 *db, const char *path, const char *const *steps, unsigned n,
-	struct apd_buf *error);
+int apd_schema_migrate(
+	sqlite3 *db, const char *path, const char *const *steps, unsigned n, struct apd_buf *error);
 
 #endif

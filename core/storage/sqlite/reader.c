@@ -63,7 +63,7 @@ static int load_thread(struct apd_reader *reader, struct apd_load *load)
 	return apd_db_errno(rc);
 }
 
-static int load(struct apd_reader *reader, struct apd_load *load)
+static int run_load(struct apd_reader *reader, struct apd_load *load)
 {
 	switch (load->type) {
 	case APD_LOAD_ACTIVE_RUNS:
@@ -79,7 +79,7 @@ static void serve_load(struct apd_reader *reader, struct apd_list *job, int refu
 	struct answer *answer = apd_malloc(sizeof(*answer));
 
 	answer->load = apd_container_of(job, struct apd_load, link);
-	answer->result = refusal ? refusal : load(reader, answer->load);
+	answer->result = refusal ? refusal : run_load(reader, answer->load);
 	answer->task.run = deliver;
 	apd_mailbox_post(reader->readers->mailbox, &answer->task);
 }
@@ -88,10 +88,9 @@ static void serve_search(struct apd_reader *reader, struct apd_list *job, int re
 {
 	struct apd_run_search *search = apd_container_of(job, struct apd_run_search, link);
 
-	reader->deadline_ns =
-		apd_clock_mono_ns() + reader->readers->budget_ms * APD_NS_PER_MS;
-	search->done(search,
-		refusal ? refusal : apd_search_run(&reader->cache, reader->db, search));
+	reader->deadline_ns = apd_clock_mono_ns() + reader->readers->budget_ms * APD_NS_PER_MS;
+	search->done(
+		search, refusal ? refusal : apd_search_run(&reader->cache, reader->db, search));
 }
 
 /* Called by SQLite in the middle of a search; anything but 0 ends it. */
@@ -180,8 +179,8 @@ static int start(struct apd_readers *readers, struct apd_reader *reader, const c
 	return 0;
 }
 
-int apd_readers_start(struct apd_readers *readers, const char *path,
-	const struct apd_sqlite_config *config)
+int apd_readers_start(
+	struct apd_readers *readers, const char *path, const struct apd_sqlite_config *config)
 {
 	unsigned n = 1 + (config->reader_threads ? config->reader_threads : 1);
 	int r = 0;
@@ -212,9 +211,9 @@ void apd_readers_stop(struct apd_readers *readers)
 	readers->items = NULL;
 }
 
-void apd_readers_load(struct apd_readers *readers, struct apd_load *load_job)
+void apd_readers_load(struct apd_readers *readers, struct apd_load *load)
 {
-	queue_add(&readers->loads, &load_job->link);
+	queue_add(&readers->loads, &load->link);
 }
 
 void apd_readers_search(struct apd_readers *readers, struct apd_run_search *search)

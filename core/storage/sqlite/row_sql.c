@@ -82,8 +82,9 @@ static bool read_object(sqlite3_stmt *stmt, enum column column, struct apd_str *
 {
 	if (!read_text(stmt, column, ret_text))
 		return false;
-	return !ret_text->ptr || (ret_text->len >= 2 && ret_text->ptr[0] == '{' &&
-					 ret_text->ptr[ret_text->len - 1] == '}');
+	return !ret_text->ptr ||
+		(ret_text->len >= 2 && ret_text->ptr[0] == '{' &&
+			ret_text->ptr[ret_text->len - 1] == '}');
 }
 
 /* Reads the columns that are numbers. */
@@ -148,7 +149,8 @@ int apd_run_row_read(sqlite3_stmt *stmt, struct apd_run_row **ret_row)
 		!read_numbers(stmt, row) || !read_text(stmt, AGENT_ID, &row->agent_id) ||
 		!row->agent_id.ptr || !read_object(stmt, METADATA, &row->metadata) ||
 		!read_object(stmt, REQUEST, &row->request) || !row->request.ptr ||
-		!read_object(stmt, ERROR, &row->error) || !read_object(stmt, OUTPUT, &row->output)) {
+		!read_object(stmt, ERROR, &row->error) ||
+		!read_object(stmt, OUTPUT, &row->output)) {
 		apd_run_row_unref(row);
 		return -EBADMSG;
 	}
@@ -182,8 +184,8 @@ static int add_row(struct rows *rows, sqlite3_stmt *stmt, size_t max_bytes)
 	return rows->bytes > max_bytes ? -E2BIG : 0;
 }
 
-int apd_run_rows_read(sqlite3_stmt *stmt, size_t max_bytes, struct apd_run_row ***ret_rows,
-	size_t *ret_n)
+int apd_run_rows_read(
+	sqlite3_stmt *stmt, size_t max_bytes, struct apd_run_row ***ret_rows, size_t *ret_n)
 {
 	struct rows rows = {0};
 	int rc, r = 0;

@@ -3,7 +3,7 @@
  * leaves the fewest rows, so that a plan never depends on statistics; all of
  * them give the order for nothing.
  */
-#include <stdlib.h>
+#include <assert.h>
 
 #include "storage/sqlite/db.h"
 #include "storage/sqlite/internal.h"
@@ -15,12 +15,18 @@
 /* Which statement of the cache serves a query. */
 static size_t slot_of(const struct apd_run_query *query)
 {
-	return (((query->thread_id ? 1u : 0u) * 2 + (query->agent_id.ptr ? 1u : 0u)) * 2 +
-		       (query->metadata.ptr ? 1u : 0u)) * 6 + (unsigned)(query->status + 1);
+	size_t slot = (size_t)(query->status + 1);
+
+	assert(query->status >= -1 && query->status <= APD_RUN_INTERRUPTED);
+	slot = slot * 2 + (query->thread_id ? 1 : 0);
+	slot = slot * 2 + (query->agent_id.ptr ? 1 : 0);
+	return slot * 2 + (query->metadata.ptr ? 1 : 0);
 }
 
-/* The index that serves a query and, for a partial one, the condition that lets it be used. Success
- * is in none by status: most runs are. */
+/*
+ * The index that serves a query and, for a partial one, the condition that lets
+ * it be used. No index finds success by status: most runs are.
+ */
 static const char *source_of(const struct apd_run_query *query)
 {
 	if (query->thread_id)
@@ -33,8 +39,8 @@ static const char *source_of(const struct apd_run_query *query)
 /* Writes the statement of a query. The status is no parameter, since it decides about the index. */
 static void write_sql(struct apd_buf *sql, const struct apd_run_query *query)
 {
-	apd_buf_addf(sql, "SELECT " APD_RUN_COLUMNS_LISTED " FROM run INDEXED BY %s",
-		source_of(query));
+	apd_buf_addf(
+		sql, "SELECT " APD_RUN_COLUMNS_LISTED " FROM run INDEXED BY %s", source_of(query));
 	if (query->thread_id)
 		apd_buf_lit(sql, " AND thread_id = ?1");
 	if (query->agent_id.ptr)
@@ -67,7 +73,7 @@ static int statement(struct apd_search_cache *cache, sqlite3 *db, const struct a
 int apd_search_run(struct apd_search_cache *cache, sqlite3 *db, struct apd_run_search *search)
 {
 	const struct apd_run_query *query = &search->query;
-	sqlite3_stmt *stmt;
+	sqlite3_stmt *stmt = NULL;
 	int r;
 
 	r = statement(cache, db, query, &stmt);

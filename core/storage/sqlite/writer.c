@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "storage/sqlite/db.h"
 #include "storage/sqlite/internal.h"
@@ -12,6 +13,9 @@
 /* A group ends with the batch that reaches one of these, so that the first is not kept waiting. */
 #define GROUP_MAX_OPS   1024
 #define GROUP_MAX_BYTES (8u << 20)
+
+/* How long batches that nobody waits for may wait for company. */
+#define LAZY_NS (20 * APD_NS_PER_MS)
 
 /* Rows that a sweep removes between two groups. */
 #define SWEEP_STEP 256
@@ -99,10 +103,10 @@ static void commit_group(struct apd_writer *writer)
 	r = apd_apply_batches(&writer->apply, &group->batches, group->results);
 	if (r < 0) {
 		apd_log(APD_LOG_ERROR, "storage", "a transaction of %zu batches failed: %s", n,
-			sqlite3_errmsg(writer->db));
+			strerror(-r));
 		for (size_t i = 0; i < n; i++)
 			group->results[i] = r;
-		apd_list_each(batch, &group->batches, link)
+		apd_list_each (batch, &group->batches, link)
 			batch->missing = 0;
 	}
 	count(writer, group, n, r);
@@ -136,6 +140,26 @@ static void sweep_step(struct apd_writer *writer)
 	pthread_mutex_unlock(&writer->mutex);
 }
 
+/* A time so many nanoseconds from now, for a wait. */
+static struct timespec after_ns(int64_t ns)
+{
+	int64_t at = apd_clock_mono_ns() + ns;
+
+	return (struct timespec){.tv_sec = at / APD_NS_PER_S, .tv_nsec = at % APD_NS_PER_S};
+}
+
+/* Lets lazy batches gather, so that many of them share the pages that they change. Locked. */
+static void doze(struct apd_writer *writer)
+{
+	struct timespec until = after_ns(LAZY_NS);
+
+	writer->dozing = true;
+	while (!writer->urgent && !writer->sweep_left && !writer->stop)
+		if (pthread_cond_timedwait(&writer->wake, &writer->mutex, &until) == ETIMEDOUT)
+			break;
+	writer->dozing = false;
+}
+
 /* Waits for work and takes all batches there are; false when the thread has to end. */
 static bool wait_for_work(struct apd_writer *writer)
 {
@@ -148,7 +172,11 @@ static bool wait_for_work(struct apd_writer *writer)
 		pthread_cond_wait(&writer->wake, &writer->mutex);
 	}
 	writer->idle = false;
+	if (apd_list_empty(&writer->taken))
+		doze(writer);
 	apd_list_splice(&writer->taken, &writer->waiting);
+	writer->n_waiting = 0;
+	writer->urgent = false;
 	work = !apd_list_empty(&writer->taken) || !writer->stop;
 	pthread_mutex_unlock(&writer->mutex);
 	return work;
@@ -179,13 +207,17 @@ static int committed(void *data, sqlite3 *db, const char *name, int wal_pages)
 int apd_writer_start(struct apd_writer *writer, sqlite3 *db, struct apd_mailbox *mailbox,
 	struct apd_checkpointer *checkpointer)
 {
+	pthread_condattr_t attr;
 	int r;
 
 	writer->db = db;
 	writer->mailbox = mailbox;
 	writer->checkpointer = checkpointer;
 	pthread_mutex_init(&writer->mutex, NULL);
-	pthread_cond_init(&writer->wake, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&writer->wake, &attr);
+	pthread_condattr_destroy(&attr);
 	apd_list_init(&writer->waiting);
 	apd_list_init(&writer->taken);
 	r = apd_apply_init(&writer->apply, db);
@@ -216,15 +248,18 @@ void apd_writer_stop(struct apd_writer *writer)
 
 void apd_writer_commit(struct apd_writer *writer, struct apd_batch *batch)
 {
-	bool idle;
+	bool wake;
 
 	pthread_mutex_lock(&writer->mutex);
 	apd_list_append(&writer->waiting, &batch->link);
-	idle = writer->idle;
-	writer->idle = false;
-	pthread_mutex_unlock(&writer->mutex);
+	if (!batch->lazy || ++writer->n_waiting >= GROUP_MAX_OPS / APD_BATCH_OPS)
+		writer->urgent = true;
+	wake = writer->idle || (writer->dozing && writer->urgent);
 	/* A busy writer looks for itself: the wake-up is the costly part. */
-	if (idle)
+	if (wake)
+		writer->idle = writer->dozing = false;
+	pthread_mutex_unlock(&writer->mutex);
+	if (wake)
 		pthread_cond_signal(&writer->wake);
 }
 

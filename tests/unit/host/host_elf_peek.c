@@ -69,7 +69,8 @@ static void test_fields(void **state)
 		uint32_t value;
 		const char *wanted;
 	} cases[] = {
-		{offsetof(ap_plugin, magic), 0x12345678, "magic: wanted 0x31765041, found 0x12345678"},
+		{offsetof(ap_plugin, magic), 0x12345678,
+			"magic: wanted 0x31765041, found 0x12345678"},
 		{offsetof(ap_plugin, size), 40, "size: wanted at least 80, found 40"},
 		{offsetof(ap_plugin, abi_major), 2, "abi_major: wanted 1, found 2"},
 		{offsetof(ap_plugin, abi_minor), 7, "abi_minor"},

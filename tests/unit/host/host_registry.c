@@ -41,10 +41,11 @@ static void test_composition(void **state)
 		LAB_PLUGIN("tools", "2.1",
 			LAB_AGENT("first",
 				",\"name\":\"First\",\"description\":\"D\",\"version\":\"9\","
-				"\"capabilities\":[\"ap.io.messages\",\"ap.io.streaming\"],\"flags\":7,"
+				"\"capabilities\":[\"ap.io.messages\",\"ap.io.streaming\"],"
+				"\"flags\":7,"
 				"\"max_concurrency\":5,\"input_schema\":{\"type\":\"object\"},"
-				"\"metadata\":{\"team\":\"x\",\"state\":\"lie\",\"keep\":1}") ","
-			LAB_AGENT("second", "")));
+				"\"metadata\":{\"team\":\"x\",\"state\":\"lie\",\"keep\":1}") "," LAB_AGENT("second",
+				"")));
 	lab.agents[0].agent_id = "mine";
 	lab.agents[0].plugin = "tools";
 	lab.agents[0].agent = "first";
@@ -62,7 +63,7 @@ static void test_composition(void **state)
 	assert_true(apd_str_is(
 		agent->capabilities, "{\"ap.io.messages\":true,\"ap.io.streaming\":true}"));
 	assert_true(agent->messages && agent->needs_thread && agent->retry_safe &&
-		    agent->wants_transcript);
+		agent->wants_transcript);
 	assert_int_equal(agent->max_concurrency, 5);
 	assert_int_equal(agent->max_queue, 3);
 	assert_int_equal(agent->timeout_ns, 5);
@@ -149,7 +150,8 @@ static void test_broken_files(void **state)
 		{"garbage.so", "garbage", "{}", "name is not a string"},
 		{"failed.so", "failed", "{}", "dlopen: a symbol is missing"},
 		{"empty.so", "good", "{\"name\":\"e\",\"agents\":[]}", "agents is empty"},
-		{"twice.so", "good", LAB_PLUGIN("t", "1", LAB_AGENT("q", "") "," LAB_AGENT("q", "")),
+		{"twice.so", "good",
+			LAB_PLUGIN("t", "1", LAB_AGENT("q", "") "," LAB_AGENT("q", "")),
 			"two agents"},
 		{"badid.so", "good", LAB_PLUGIN("b", "1", LAB_AGENT("a b", "")), "[A-Za-z0-9._-]"},
 	};
@@ -196,8 +198,9 @@ static void test_settings_and_schemas(void **state)
 	lab_init(&lab);
 	lab_plugin(&lab, "a.so", "good",
 		LAB_PLUGIN("p", "1",
-			LAB_AGENT("s", ",\"settings_schema\":{\"required\":[\"needed\"]}") ","
-			LAB_AGENT("c", ",\"input_schema\":17")));
+			LAB_AGENT("s",
+				",\"settings_schema\":{\"required\":[\"needed\"]}") "," LAB_AGENT("c",
+				",\"input_schema\":17")));
 	lab.agents[0].agent_id = "wrong";
 	lab.agents[0].plugin = "p";
 	lab.agents[0].agent = "s";

@@ -26,7 +26,8 @@ static void test_new_generation(void **state)
 	lab_until(&lab, old.emitted);
 	lab_plugin(&lab, "p.so", "good", VERSION("2"));
 	apd_pool_reload(lab.pool);
-	lab_until(&lab, has_meta(&lab, "a", "\"version\":\"2\",\"generation\":2,\"state\":\"ready\""));
+	lab_until(&lab,
+		has_meta(&lab, "a", "\"version\":\"2\",\"generation\":2,\"state\":\"ready\""));
 	lab_start(&lab, &young, "a", "pid done");
 	lab_until(&lab, young.done);
 	assert_int_not_equal(lab_pid(&old), lab_pid(&young));

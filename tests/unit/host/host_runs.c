@@ -1,7 +1,9 @@
 /* Runs that go well: events, commits, questions, stops, and what a worker is given. */
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "lab.h"
 
@@ -24,6 +26,7 @@ static void test_life(void **state)
 	assert_int_equal(run.status, AP_OK);
 	assert_int_equal(run.emitted, 3);
 	assert_int_equal(run.commits, 2);
+	assert_string_equal(run.patch, "{\"k\":[1,2]}");
 	assert_int_equal(run.asked, 1);
 	assert_int_equal(lab_stats(&lab).workers, 1);
 	assert_int_equal(lab_stats(&lab).crashes, 0);
@@ -49,7 +52,6 @@ static void test_failure(void **state)
 static void test_many(void **state)
 {
 	struct lab_run *runs = calloc(500, sizeof(*runs));
-	unsigned left = 500;
 	struct lab lab;
 
 	(void)state;
@@ -58,16 +60,10 @@ static void test_many(void **state)
 	lab_open(&lab);
 	for (int i = 0; i < 500; i++)
 		lab_start(&lab, &runs[i], "a", "emit commit emit done");
-	while (left) {
-		left = 0;
-		for (int i = 0; i < 500; i++)
-			left += !runs[i].done;
-		if (left)
-			lab_until(&lab, runs[499].done || left);
-		uv_run(&lab.loop, UV_RUN_ONCE);
-	}
-	for (int i = 0; i < 500; i++)
+	for (int i = 0; i < 500; i++) {
+		lab_until(&lab, runs[i].done);
 		assert_int_equal(runs[i].emitted, 2);
+	}
 	free(runs);
 	lab_finish(&lab);
 }
@@ -159,6 +155,41 @@ static void test_drain_ends(void **state)
 	lab_finish(&lab);
 }
 
+/* A worker that owes a reply and is silent is asked whether it lives. It is not killed for it. */
+static void test_ping(void **state)
+{
+	struct lab_run run = {0}, quiet = {0};
+	struct lab lab;
+
+	(void)state;
+	lab_init(&lab);
+	lab_plugin(&lab, "p.so", "good", MANY);
+	lab_open(&lab);
+	lab_start(&lab, &run, "a", "emit hang");
+	lab_start(&lab, &quiet, "one", "emit wait");
+	lab_until(&lab, run.emitted == 1);
+	lab_stop_run(&lab, &run);
+	lab_until(&lab, run.emitted == 2);
+	assert_string_equal(run.data, "{\"pinged\":true}");
+	assert_false(run.lost || quiet.lost);
+	lab_finish(&lab);
+}
+
+static void test_chatter_is_bounded(void **state)
+{
+	struct lab_run run = {0};
+	struct lab lab;
+
+	(void)state;
+	lab_init(&lab);
+	lab_plugin(&lab, "p.so", "good", MANY);
+	lab_open(&lab);
+	lab_start(&lab, &run, "a", "shout done");
+	lab_until(&lab, run.done);
+	lab_until(&lab, lab_stats(&lab).log_dropped > 0);
+	lab_finish(&lab);
+}
+
 static void test_environment(void **state)
 {
 	static const char *const env[] = {"HOST_TEST=given", "HOST_TEST=late", "NOT_THERE", NULL};
@@ -185,6 +216,25 @@ static void test_environment(void **state)
 	lab_finish(&lab);
 }
 
+/* A worker has its five descriptors, whatever else the daemon has open, and its own group. */
+static void test_descriptors(void **state)
+{
+	struct lab_run run = {0};
+	struct lab lab;
+	int leaky = open("/dev/null", O_RDONLY); /* stays open on exec */
+
+	(void)state;
+	assert_true(leaky >= 0);
+	lab_init(&lab);
+	lab_plugin(&lab, "p.so", "good", MANY);
+	lab_open(&lab);
+	lab_start(&lab, &run, "a", "fds done");
+	lab_until(&lab, run.done);
+	assert_string_equal(run.data, "{\"fds\":5,\"leads\":1}");
+	close(leaky);
+	lab_finish(&lab);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -195,7 +245,10 @@ int main(void)
 		cmocka_unit_test(test_slot_given_back_unused),
 		cmocka_unit_test(test_abandon_spares_neighbours),
 		cmocka_unit_test(test_drain_ends),
+		cmocka_unit_test(test_ping),
+		cmocka_unit_test(test_chatter_is_bounded),
 		cmocka_unit_test(test_environment),
+		cmocka_unit_test(test_descriptors),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -33,8 +33,7 @@ static void on_commit(void *data, struct apd_slot *slot, const struct apd_commit
 	check_op(lab);
 	run->commits++;
 	assert_int_equal(commit->number, run->commits);
-	assert_true(apd_str_is(commit->patch, "{\"k\":[1,2]}"));
-	assert_null(commit->removed.ptr);
+	snprintf(run->patch, sizeof(run->patch), "%.*s", APD_STR_FMT(commit->patch));
 	if (!run->silent)
 		lab->host->ops->committed(lab->host, slot, commit->number, AP_OK);
 }
@@ -179,27 +178,42 @@ static void read_file(const char *path, struct apd_buf *out)
 	close(fd);
 }
 
-void lab_plugin(struct lab *lab, const char *file, const char *word, const char *description)
+/* Puts a file into the directory at once, in place of an older one. */
+static void put_file(struct lab *lab, const char *file, const struct apd_buf *content)
 {
 	char next[300];
-	struct apd_buf content = {0};
 	int fd;
 
-	read_file(STUB, &content);
-	apd_buf_addf(&content, "\nAPD-SCRIPT %s\n%s", word, description);
 	snprintf(next, sizeof(next), "%s/.next", lab->dir);
 	fd = open(next, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
 	assert_true(fd >= 0);
-	assert_int_equal(write(fd, content.data, content.len), (ssize_t)content.len);
+	assert_int_equal(write(fd, content->data, content->len), (ssize_t)content->len);
 	close(fd);
 	assert_int_equal(rename(next, lab_path(lab, file)), 0);
+}
+
+void lab_plugin(struct lab *lab, const char *file, const char *word, const char *description)
+{
+	struct apd_buf content = {0};
+
+	read_file(STUB, &content);
+	apd_buf_addf(&content, "\nAPD-SCRIPT %s\n%s", word, description);
+	put_file(lab, file, &content);
+	apd_buf_finish(&content);
+}
+
+void lab_copy(struct lab *lab, const char *file, const char *from)
+{
+	struct apd_buf content = {0};
+
+	read_file(from, &content);
+	put_file(lab, file, &content);
 	apd_buf_finish(&content);
 }
 
 void lab_open(struct lab *lab)
 {
-	int r = apd_pool_create(
-		&lab->config, &lab->loop, &sink, lab, &lab->pool, &lab->error);
+	int r = apd_pool_create(&lab->config, &lab->loop, &sink, lab, &lab->pool, &lab->error);
 
 	if (r < 0)
 		fail_msg("%s", lab->error.data);
@@ -235,7 +249,7 @@ void lab_invoke(struct lab *lab, struct lab_run *run, const char *script)
 		.credit = 256 << 10,
 	};
 
-	apd_buf_addf(&input, "\"%s\"", script);
+	apd_buf_addf(&input, script[0] == '{' ? "%s" : "\"%s\"", script);
 	what.input = apd_buf_str(&input);
 	run->slot->run = run;
 	lab->in_op = true;

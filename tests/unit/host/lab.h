@@ -22,9 +22,10 @@ struct lab_run {
 	struct apd_slot *slot; /* NULL when it is gone */
 	unsigned emitted, commits, asked;
 	char data[256]; /* of the last event */
+	char patch[256]; /* of the last commit */
 	bool done, lost;
-	bool keep;      /* not released when it is done */
-	bool silent;    /* its commits are not answered */
+	bool keep; /* not released when it is done */
+	bool silent; /* its commits are not answered */
 	ap_status status;
 	char code[64];
 	char reason[256]; /* why it was lost */
@@ -46,7 +47,7 @@ struct lab {
 };
 
 /* A description with agents of the given JSON. */
-#define LAB_PLUGIN(name, version, agents)                                                          \
+#define LAB_PLUGIN(name, version, agents) \
 	"{\"name\":\"" name "\",\"version\":\"" version "\",\"agents\":[" agents "]}"
 #define LAB_AGENT(id, more) "{\"id\":\"" id "\"" more "}"
 #define LAB_MANY            ",\"max_concurrency\":4294967295"
@@ -56,6 +57,9 @@ void lab_finish(struct lab *lab);
 
 /* Writes a plugin file that makes the scripted worker begin with the word. Replaces an older one. */
 void lab_plugin(struct lab *lab, const char *file, const char *word, const char *description);
+
+/* Copies a plugin that was built into the directory. */
+void lab_copy(struct lab *lab, const char *file, const char *from);
 
 /* The path of a file in the plugin directory; valid until the next call. */
 const char *lab_path(struct lab *lab, const char *file);
@@ -69,19 +73,20 @@ void lab_turn(struct lab *lab, int64_t until_ns, const char *what);
 #define LAB_LIMIT_NS (30 * APD_NS_PER_S)
 
 /* Turns the loop until it is so. */
-#define lab_until(lab, is_so)                                                                      \
-	do {                                                                                       \
-		int64_t lab_until_ns = apd_clock_mono_ns() + LAB_LIMIT_NS;                         \
-		while (!(is_so))                                                                   \
-			lab_turn(lab, lab_until_ns, #is_so);                                       \
+#define lab_until(lab, is_so)                                              \
+	do {                                                               \
+		int64_t lab_until_ns = apd_clock_mono_ns() + LAB_LIMIT_NS; \
+		while (!(is_so))                                           \
+			lab_turn(lab, lab_until_ns, #is_so);               \
 	} while (0)
 
 /* Tries to get a slot; NULL if there is none now. */
 struct apd_slot *lab_acquire(struct lab *lab, const char *agent_id, bool alone);
 
-/* Waits for a slot and starts a run whose input is the script. */
+/* Waits for a slot and starts a run whose input is the script; one in braces is JSON as it is. */
 void lab_start(struct lab *lab, struct lab_run *run, const char *agent_id, const char *script);
-void lab_start_alone(struct lab *lab, struct lab_run *run, const char *agent_id, const char *script);
+void lab_start_alone(
+	struct lab *lab, struct lab_run *run, const char *agent_id, const char *script);
 
 /* Starts the run in a slot that was acquired. */
 void lab_invoke(struct lab *lab, struct lab_run *run, const char *script);

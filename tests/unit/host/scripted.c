@@ -1,6 +1,7 @@
 /* The scripted worker: one thread, a list of runs, a word at a time. */
 #include "scripted.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -52,8 +53,8 @@ static void send_out(struct script_worker *w)
 	apd_buf_clear(&w->out);
 }
 
-static void add(struct script_worker *w, uint16_t type, uint32_t run, uint32_t arg,
-	const char *a, const char *b, const char *c, const char *d, size_t n)
+static void add(struct script_worker *w, uint16_t type, uint32_t run, uint32_t arg, const char *a,
+	const char *b, const char *c, const char *d, size_t n)
 {
 	const struct apd_str fields[] = {apd_str(a), apd_str(b), apd_str(c), apd_str(d)};
 
@@ -82,7 +83,7 @@ static void flood(struct script_worker *w, const struct script_run *run)
 	data[0] = '{';
 	data[100000] = '}';
 	data[100001] = '\0';
-	for (int i = 0; i < 200; i++) {
+	for (int i = 0; i < 400; i++) {
 		emit(w, run, data);
 		send_out(w);
 	}
@@ -94,6 +95,26 @@ static void bad_frame(struct script_worker *w)
 	const struct apd_frame frame = {.magic = 0x1234, .type = APD_FRAME_EMIT};
 
 	apd_buf_add(&w->out, &frame, sizeof(frame));
+}
+
+/* How many descriptors there are, but for the one that is needed to count them. */
+static int count_fds(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	const struct dirent *entry;
+	int n = -1;
+
+	while (dir && (entry = readdir(dir)))
+		n += entry->d_name[0] != '.';
+	if (dir)
+		closedir(dir);
+	return n;
+}
+
+static void shout(void)
+{
+	for (int i = 0; i < 3000; i++)
+		(void)!write(STDOUT_FILENO, "!\n", 2);
 }
 
 static void ask(struct script_worker *w, const struct script_run *run)
@@ -117,6 +138,10 @@ static bool say(struct script_worker *w, struct script_run *run, const char *wor
 	else if (strcmp(word, "pid") == 0) {
 		snprintf(text, sizeof(text), "{\"pid\":%d}", (int)getpid());
 		emit(w, run, text);
+	} else if (strcmp(word, "fds") == 0) {
+		snprintf(text, sizeof(text), "{\"fds\":%d,\"leads\":%d}", count_fds(),
+			getpgrp() == getpid());
+		emit(w, run, text);
 	} else if (strcmp(word, "env") == 0) {
 		const char *value = getenv("HOST_TEST");
 
@@ -135,6 +160,8 @@ static bool say(struct script_worker *w, struct script_run *run, const char *wor
 		add(w, APD_FRAME_MISUSE, run->number, 0, "it is only a test", NULL, NULL, NULL, 1);
 	else if (strcmp(word, "say") == 0)
 		(void)!write(STDOUT_FILENO, "said\x1b[31m\nhalf", 14);
+	else if (strcmp(word, "shout") == 0)
+		shout();
 	else
 		return false;
 	return true;
@@ -159,7 +186,8 @@ static bool misbehave(struct script_worker *w, struct script_run *run, const cha
 		ask(w, run);
 		ask(w, run);
 	} else if (strcmp(word, "root-life") == 0)
-		add(w, APD_FRAME_EMIT, run->number, AP_CHANNEL_LIFECYCLE, "[]", NULL, "{}", NULL, 3);
+		add(w, APD_FRAME_EMIT, run->number, AP_CHANNEL_LIFECYCLE, "[]", NULL, "{}", NULL,
+			3);
 	else if (strcmp(word, "flood") == 0)
 		flood(w, run);
 	else if (strcmp(word, "stray") == 0) {
@@ -216,15 +244,15 @@ static struct script_run *find(struct script_worker *w, uint32_t number)
 {
 	struct script_run *run;
 
-	apd_list_each(run, &w->runs, link)
-	{
+	apd_list_each (run, &w->runs, link) {
 		if (run->number == number)
 			return run;
 	}
 	return NULL;
 }
 
-static void invoke(struct script_worker *w, const struct apd_frame *frame, struct apd_fields *fields)
+static void invoke(
+	struct script_worker *w, const struct apd_frame *frame, struct apd_fields *fields)
 {
 	struct script_run *run = calloc(1, sizeof(*run));
 	struct apd_str input = APD_STR_ABSENT;
@@ -241,7 +269,8 @@ static void invoke(struct script_worker *w, const struct apd_frame *frame, struc
 	go_on(w, run);
 }
 
-static void create(struct script_worker *w, const struct apd_frame *frame, struct apd_fields *fields)
+static void create(
+	struct script_worker *w, const struct apd_frame *frame, struct apd_fields *fields)
 {
 	struct apd_str id = APD_STR_ABSENT;
 	int32_t status = 0;
@@ -314,6 +343,9 @@ static void take(struct script_worker *w, const struct apd_frame *frame, struct 
 			go_on(w, run);
 		break;
 	case APD_FRAME_PING:
+		if (!apd_list_empty(&w->runs))
+			emit(w, apd_list_first(&w->runs, struct script_run, link),
+				"{\"pinged\":true}");
 		add(w, APD_FRAME_PONG, 0, frame->arg, NULL, NULL, NULL, NULL, 0);
 		break;
 	case APD_FRAME_QUIT:
@@ -365,8 +397,7 @@ int scripted_serve(int socket_fd, int plugin_fd)
 			take(&w, &frame, payload);
 		send_out(&w);
 	}
-	apd_list_each_safe(run, next, &w.runs, link)
-	{
+	apd_list_each_safe (run, next, &w.runs, link) {
 		free(run->script);
 		free(run);
 	}

@@ -4,7 +4,8 @@
  * WORD: good, mute, crash-describe, garbage, failed, die, bad-create, hang-create.
  *
  * The input of a run is a JSON string of words, done in order:
- *   emit message commit ask log misuse say pid env    one frame or line each
+ *   emit message commit ask log misuse say pid env fds    one frame or line each
+ *   shout                                             3,000 lines on stdout
  *   done fail                                         the end
  *   wait hang                                         until told to stop; for ever
  *   segv exit3 close                                  the end of the worker

@@ -4,7 +4,7 @@
 
 enum fault {
 	FAULT_NONE,
-	FAULT_FULL,  /* writes find no room */
+	FAULT_FULL, /* writes find no room */
 	FAULT_WRITE, /* writes fail */
 	FAULT_FSYNC, /* syncs fail */
 };

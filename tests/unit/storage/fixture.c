@@ -122,8 +122,8 @@ struct apd_run_row *fixture_row(struct fixture *f, struct row_spec spec)
 	apd_buf_addf(&request, "{\"agent_id\":\"%s\",\"metadata\":%s}", agent,
 		spec.metadata ? spec.metadata : "{}");
 	apd_buf_addf(&result, "%s%s", spec.error ? spec.error : "", spec.output ? spec.output : "");
-	row = apd_run_row_create(apd_text_of(&request),
-		spec.error || spec.output ? apd_text_of(&result) : NULL);
+	row = apd_run_row_create(
+		apd_text_of(&request), spec.error || spec.output ? apd_text_of(&result) : NULL);
 	row->run_id = spec.run_id ? *spec.run_id : fixture_id(f);
 	row->thread_id = spec.thread ? *spec.thread : fixture_id(f);
 	row->created_us = spec.created_us ? spec.created_us : ++f->now_us;

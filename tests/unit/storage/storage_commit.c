@@ -12,9 +12,12 @@ static void run_round_trip(void **state)
 	struct fixture *f = *state;
 	struct apd_run_row *row, *back;
 
-	row = fixture_row(f, (struct row_spec){.metadata = "{\"a\":[1]}",
-				     .error = "{\"code\":\"x\"}", .output = "{\"values\":{}}",
-				     .status = APD_RUN_ERROR, .flags = APD_RUN_ROW_BACKGROUND});
+	row = fixture_row(f,
+		(struct row_spec){.metadata = "{\"a\":[1]}",
+			.error = "{\"code\":\"x\"}",
+			.output = "{\"values\":{}}",
+			.status = APD_RUN_ERROR,
+			.flags = APD_RUN_ROW_BACKGROUND});
 	row->started_us = 42;
 	row->ended_us = 43;
 	row->attempt = UINT32_MAX;
@@ -108,8 +111,11 @@ static void threads(void **state)
 	assert_true(fixture_has_thread(f, &thread));
 	fixture_put(f, fixture_row(f, (struct row_spec){.run_id = &kept, .thread = &thread}));
 	fixture_put(f, fixture_row(f, (struct row_spec){.run_id = &foreign, .thread = &other}));
-	fixture_put(f, fixture_row(f, (struct row_spec){.run_id = &ephemeral, .thread = &thread,
-					      .flags = APD_RUN_ROW_EPHEMERAL}));
+	fixture_put(f,
+		fixture_row(f,
+			(struct row_spec){.run_id = &ephemeral,
+				.thread = &thread,
+				.flags = APD_RUN_ROW_EPHEMERAL}));
 	apd_batch_delete_thread(&call->batch, &thread);
 	call_send(call);
 	assert_int_equal(call_wait(call), 0);
@@ -174,7 +180,7 @@ static void bad_one_fails_alone(void **state)
 	static struct call *calls[MANY];
 	static struct apd_id ids[MANY];
 	struct fixture *f = *state;
-	struct apd_sqlite_stats stats;
+	struct apd_storage_stats stats;
 
 	send_many(f, calls, ids);
 	apd_sqlite_stats(f->storage, &stats);
@@ -298,7 +304,7 @@ static void told_is_durable(void **state)
 static void wal_starts_anew(void **state)
 {
 	struct fixture *f = *state;
-	struct apd_sqlite_stats stats;
+	struct apd_storage_stats stats;
 	char *output = malloc((512 << 10) + 1);
 	uint64_t most = 0;
 	unsigned restarts = 0;

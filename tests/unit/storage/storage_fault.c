@@ -2,20 +2,20 @@
 #include "fixture.h"
 
 #include <errno.h>
-#include <sys/resource.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/log.h"
 #include "fault_vfs.h"
+#include "storage/sqlite/db.h"
 
 /* A group of batches meets a fault: all of them fail, nothing is applied, and later ones work. */
 static void group_fails(struct fixture *f, enum fault fault, int expected)
 {
 	struct apd_id ids[20];
 	struct call *calls[20];
-	struct apd_sqlite_stats stats;
+	struct apd_storage_stats stats;
 
 	fault_vfs_set(fault);
 	for (size_t i = 0; i < APD_COUNT(ids); i++) {
@@ -120,7 +120,42 @@ static void file_limit(void **state)
 	assert_int_equal(in_child(*state, fill_up), 42);
 }
 
-/* Another connection, such as a backup's, makes the writer wait but nothing fail. */
+/* Another program at the database makes the writer wait, but nothing fail. */
+static void other_writers_are_waited_for(void **state)
+{
+	struct fixture *f = *state;
+	struct apd_id id = fixture_id(f);
+	struct call *call = call_create(f);
+	sqlite3 *db;
+
+	assert_int_equal(sqlite3_open(fixture_path(f, "apd.db"), &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+	apd_batch_put_thread(&call->batch, &id, 1);
+	call_send(call);
+	assert_false(fixture_has_thread(f, &id));
+	assert_int_equal(sqlite3_exec(db, "COMMIT", NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(call_wait(call), 0);
+	assert_true(fixture_has_thread(f, &id));
+	call_destroy(call);
+	sqlite3_close(db);
+}
+
+static void errors_have_their_errno(void **state)
+{
+	(void)state;
+	assert_int_equal(apd_db_errno(SQLITE_OK), 0);
+	assert_int_equal(apd_db_errno(SQLITE_ROW), 0);
+	assert_int_equal(apd_db_errno(SQLITE_DONE), 0);
+	assert_int_equal(apd_db_errno(SQLITE_FULL), -ENOSPC);
+	assert_int_equal(apd_db_errno(SQLITE_IOERR_READ), -EIO);
+	assert_int_equal(apd_db_errno(SQLITE_READONLY_DBMOVED), -EROFS);
+	assert_int_equal(apd_db_errno(SQLITE_BUSY_SNAPSHOT), -EBUSY);
+	assert_int_equal(apd_db_errno(SQLITE_INTERRUPT), -ETIME);
+	assert_int_equal(apd_db_errno(SQLITE_CORRUPT_VTAB), -EBADMSG);
+	assert_int_equal(apd_db_errno(SQLITE_TOOBIG), -E2BIG);
+	assert_int_equal(apd_db_errno(SQLITE_INTERNAL), -EIO);
+}
+
 static void reads_go_on_while_writes_fail(void **state)
 {
 	struct fixture *f = *state;
@@ -143,6 +178,8 @@ int main(void)
 		TEST(write_fails),
 		TEST(failed_fsync_ends_the_process),
 		TEST(file_limit),
+		TEST(other_writers_are_waited_for),
+		cmocka_unit_test(errors_have_their_errno),
 		TEST(reads_go_on_while_writes_fail),
 	};
 

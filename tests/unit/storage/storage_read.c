@@ -12,9 +12,10 @@ static void active_runs_oldest_first(void **state)
 	int64_t base = f->now_us;
 
 	for (int i = 0; i < 20; i++)
-		fixture_put(f, fixture_row(f, (struct row_spec){.created_us = base + (i * 7) % 20,
-						      .status = i % 2 ? APD_RUN_SUCCESS
-								      : APD_RUN_PENDING}));
+		fixture_put(f,
+			fixture_row(f,
+				(struct row_spec){.created_us = base + (i * 7) % 20,
+					.status = i % 2 ? APD_RUN_SUCCESS : APD_RUN_PENDING}));
 	assert_int_equal(fixture_load(f, &load), 0);
 	assert_int_equal(load.n_runs, 10);
 	for (size_t i = 0; i < load.n_runs; i++) {
@@ -129,8 +130,8 @@ static void reads_beside_writes(void **state)
 
 	fixture_put(f, fixture_row(f, (struct row_spec){.run_id = &newest}));
 	for (size_t i = 0; i < APD_COUNT(readers); i++) {
-		readers[i] = (struct reader){
-			.f = f, .stop = &stop, .mutex = &mutex, .newest = &newest};
+		readers[i] =
+			(struct reader){.f = f, .stop = &stop, .mutex = &mutex, .newest = &newest};
 		assert_int_equal(pthread_create(&readers[i].thread, NULL,
 					 i % 2 ? read_newest : search_all, &readers[i]),
 			0);
@@ -221,7 +222,7 @@ static void sweep(void **state)
 	spec.run_id = &active;
 	fixture_put(f, fixture_row(f, spec));
 
-	/* Closing is a barrier only for commits, so look until it is through. */
+	/* A sweep tells nobody when it is through: commit and look until it is. */
 	apd_sqlite_sweep(f->storage, 5000, 100);
 	while (count_runs(f) != 503)
 		fixture_put_thread(f, &kept);

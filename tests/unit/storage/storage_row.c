@@ -11,10 +11,10 @@
 #include "base/json_scan.h"
 #include "storage/storage.h"
 
-#define HEAD                                                                                       \
-	"{\"run_id\":\"01020304-0506-0708-090a-0b0c0d0e0f10\","                                      \
-	"\"thread_id\":\"11111111-1111-1111-1111-111111111111\",\"status\":\"success\","             \
-	"\"created_at\":\"2023-11-14T22:13:20.000001Z\","                                            \
+#define HEAD                                                                             \
+	"{\"run_id\":\"01020304-0506-0708-090a-0b0c0d0e0f10\","                          \
+	"\"thread_id\":\"11111111-1111-1111-1111-111111111111\",\"status\":\"success\"," \
+	"\"created_at\":\"2023-11-14T22:13:20.000001Z\","                                \
 	"\"updated_at\":\"2023-11-14T22:13:20.000002Z\""
 
 static struct apd_run_row *make_row(const char *request)
@@ -82,10 +82,11 @@ static void run_with_request(void **state)
 	row->started_us = 1700000000000003;
 	row->ended_us = 1700000000000004;
 	row->error = APD_STR("{\"code\":\"agent_error\",\"message\":\"no\"}");
-	assert_run(row, HEAD ",\"agent_id\":\"echo\",\"input\":{\"n\": 0.10}"
-			     ",\"started_at\":\"2023-11-14T22:13:20.000003Z\""
-			     ",\"ended_at\":\"2023-11-14T22:13:20.000004Z\",\"attempt\":1"
-			     ",\"error\":{\"code\":\"agent_error\",\"message\":\"no\"}}");
+	assert_run(row,
+		HEAD ",\"agent_id\":\"echo\",\"input\":{\"n\": 0.10}"
+		     ",\"started_at\":\"2023-11-14T22:13:20.000003Z\""
+		     ",\"ended_at\":\"2023-11-14T22:13:20.000004Z\",\"attempt\":1"
+		     ",\"error\":{\"code\":\"agent_error\",\"message\":\"no\"}}");
 	apd_run_row_unref(row);
 }
 
@@ -155,8 +156,8 @@ static void results(void **state)
 	row->output = APD_STR("{}");
 	assert_result(row, "{\"run\":" HEAD ",\"attempt\":0},\"values\":{}}");
 	row->output = APD_STR("{\"values\":{\"a\":1},\"messages\":[]}");
-	assert_result(row,
-		"{\"run\":" HEAD ",\"attempt\":0},\"values\":{\"a\":1},\"messages\":[]}");
+	assert_result(
+		row, "{\"run\":" HEAD ",\"attempt\":0},\"values\":{\"a\":1},\"messages\":[]}");
 	apd_run_row_unref(row);
 }
 
@@ -164,8 +165,7 @@ static void references(void **state)
 {
 	struct apd_text *request = apd_text_create(APD_STR("{}"));
 	struct apd_text *result = apd_text_create(APD_STR("{}"));
-	struct apd_run_row *row =
-		apd_run_row_create(apd_text_ref(request), apd_text_ref(result));
+	struct apd_run_row *row = apd_run_row_create(apd_text_ref(request), apd_text_ref(result));
 
 	(void)state;
 	assert_ptr_equal(apd_run_row_ref(row), row);

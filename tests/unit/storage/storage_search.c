@@ -33,13 +33,14 @@ static int fill(void **state)
 	for (int i = 0; i < 3; i++)
 		threads[i] = fixture_id(f);
 	for (unsigned i = 0; i < ROWS; i++) {
-		rows[i] = fixture_row(f, (struct row_spec){.agent = agents[i % 3],
-						 .thread = &threads[i / 3 % 3],
-						 .metadata = metadata[i / 9 % 4],
-						 .status = (enum apd_run_status)(i / 5 % 5),
-						 .created_us = 1000 + (i * 37) % 100,
-						 .flags = i % 2,
-						 .output = "{\"values\":{}}"});
+		rows[i] = fixture_row(f,
+			(struct row_spec){.agent = agents[i % 3],
+				.thread = &threads[i / 3 % 3],
+				.metadata = metadata[i / 9 % 4],
+				.status = (enum apd_run_status)(i / 5 % 5),
+				.created_us = 1000 + (i * 37) % 100,
+				.flags = i % 2,
+				.output = "{\"values\":{}}"});
 		apd_run_row_ref(rows[i]);
 		assert_int_equal(fixture_put(f, rows[i]), 0);
 	}
@@ -102,9 +103,9 @@ static void filters_and_order(void **state)
 			for (int status = -1; status < 5; status++)
 				for (size_t filter = 0; filter < APD_COUNT(filters); filter++)
 					check(*state,
-						&(struct apd_run_query){
-							.thread_id = thread ? &threads[thread - 1]
-									    : NULL,
+						&(struct apd_run_query){.thread_id = thread
+								? &threads[thread - 1]
+								: NULL,
 							.agent_id = apd_str(agents[agent]),
 							.status = status,
 							.metadata = apd_str(filters[filter]),
@@ -128,8 +129,9 @@ static void filter_that_is_no_json(void **state)
 	assert_int_equal(fixture_search(*state, &search), -EINVAL);
 	assert_null(search.rows);
 	/* The statement is good for the next. */
-	check(*state, &(struct apd_run_query){.status = -1, .limit = 10,
-			      .metadata = APD_STR("{\"k\": 1.0}")});
+	check(*state,
+		&(struct apd_run_query){
+			.status = -1, .limit = 10, .metadata = APD_STR("{\"k\": 1.0}")});
 }
 
 static void budget(void **state)
