@@ -48,7 +48,10 @@ struct apd_http_route {
 
 /*
  * Binds the address, but serves nothing yet. The routes must outlive the
- * server; data is passed to every handler. Fails with a sentence in error. [any]
+ * server; data is passed to every handler; the configuration is copied. Raises
+ * the soft limit of open files to what max_connections needs, and serves fewer
+ * connections where the hard limit is too low. Returns 0, or a negative errno
+ * with a sentence in error. [any]
  */
 int apd_http_server_create(const struct apd_http_config *config,
 	const struct apd_http_route *routes, size_t n_routes, void *data,
@@ -61,7 +64,10 @@ uint16_t apd_http_server_port(const struct apd_http_server *server);
 unsigned apd_http_server_threads(const struct apd_http_server *server);
 struct apd_mailbox *apd_http_server_mailbox(struct apd_http_server *server, unsigned thread);
 
-/* Starts the threads. [any] */
+/*
+ * Starts the threads; they take no signals. Returns 0, or a negative errno with
+ * a sentence in error, and the server can only be destroyed. [any]
+ */
 int apd_http_server_start(struct apd_http_server *server, struct apd_buf *error);
 
 /*
@@ -73,11 +79,16 @@ void apd_http_server_drain(struct apd_http_server *server);
 
 /*
  * Waits up to timeout_ms for the requests in flight, drops the rest (their
- * gone() is called), joins the threads. Afterwards nothing calls handlers. [any]
+ * gone() is called), joins the threads. Afterwards nothing calls handlers, and
+ * each request that was not answered is still to be answered, once, from any
+ * one thread; its headers are no longer there. [any]
  */
 void apd_http_server_stop(struct apd_http_server *server, unsigned timeout_ms);
 
-/* Frees a server that is stopped or was never started; NULL is fine. */
+/*
+ * Frees a server that is stopped or was never started; NULL is fine. Runs what
+ * is still in the mailboxes, so nobody may post to them any more.
+ */
 void apd_http_server_destroy(struct apd_http_server *server);
 
 struct apd_http_stats {
@@ -131,7 +142,8 @@ void apd_http_reply_problem(struct apd_http_request *request, const struct apd_p
 /*
  * Suspends the request: the handler may return before it is answered. gone(data)
  * is called at most once, within a millisecond after the client closed its
- * socket, or when the server stops; the request must still be answered.
+ * socket (or only its sending side), or when the server stops; the request must
+ * still be answered. Only from the handler, and once a request.
  */
 void apd_http_request_suspend(
 	struct apd_http_request *request, void (*gone)(void *data), void *data);
@@ -156,6 +168,9 @@ struct apd_http_source {
  * Turns the request into a stream: 200, text/event-stream. The request is gone
  * with the call. The headers go out at once; pull() is called soon after, not
  * from within. A comment goes out every heartbeat while the source is silent.
+ * Never NULL: where nothing can be streamed (HEAD, a client that has left, no
+ * descriptor left: 503) the request is answered, and closed() is called soon
+ * after, without a pull().
  */
 struct apd_http_stream *apd_http_stream_begin(
 	struct apd_http_request *request, const struct apd_http_source *source, void *data);

@@ -7,6 +7,7 @@
  * say that it has to run although they are quiet.
  */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -286,6 +287,19 @@ static void *loop(void *data)
 	return NULL;
 }
 
+/* Makes the thread; signals are for others. */
+static int create_thread(struct apd_http_thread *thread)
+{
+	sigset_t all, old;
+	int r;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	r = pthread_create(&thread->id, NULL, loop, thread);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	return -r;
+}
+
 /* Starts to listen and serve; returns 0 or a negative errno. */
 int apd_http_thread_start(struct apd_http_thread *thread)
 {
@@ -303,7 +317,7 @@ int apd_http_thread_start(struct apd_http_thread *thread)
 	if (r == 0)
 		r = watch(thread, thread->wake_fd, &thread->wake_watch);
 	if (r == 0)
-		r = -pthread_create(&thread->id, NULL, loop, thread);
+		r = create_thread(thread);
 	if (r < 0) {
 		MHD_quiesce_daemon(thread->daemon);
 		MHD_stop_daemon(thread->daemon);

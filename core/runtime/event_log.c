@@ -230,7 +230,10 @@ void apd_event_reader_finish(struct apd_event_reader *reader)
 	*reader = (struct apd_event_reader){0};
 }
 
-/* The segment that holds an event, with a reference, or NULL with the oldest number in *ret_oldest. */
+/*
+ * The segment that holds an event, with a reference, or NULL with the oldest number in
+ * *ret_oldest.
+ */
 static struct apd_event_segment *find_segment(
 	struct apd_event_log *log, uint64_t seq, uint64_t *ret_oldest)
 {

@@ -51,10 +51,16 @@ struct apd_event_log *apd_event_log_create(uint64_t first_seq, size_t ring_bytes
 struct apd_event_log *apd_event_log_ref(struct apd_event_log *log); /* [any] */
 void apd_event_log_unref(struct apd_event_log *log); /* [any] */
 
-/* Appends a copy of the event with the next number, which it returns; evicts what is over ring_bytes. [runtime] */
+/*
+ * Appends a copy of the event with the next number, which it returns; evicts what is over
+ * ring_bytes. [runtime]
+ */
 uint64_t apd_event_log_append(struct apd_event_log *log, const struct apd_event *event);
 
-/* Drops the events up to a number; those that share a segment with later ones stay until these go. [runtime] */
+/*
+ * Drops the events up to a number; those that share a segment with later ones stay until
+ * these go. [runtime]
+ */
 void apd_event_log_evict(struct apd_event_log *log, uint64_t through_seq);
 
 /* No event will follow any more: readers that took all get APD_READ_END. [runtime] */
@@ -87,8 +93,7 @@ enum apd_read {
 	APD_READ_EVENT = 1, /* *ret_event is valid until the next call */
 	APD_READ_NONE = 0, /* nothing now */
 	APD_READ_END = -1, /* nothing any more */
-	APD_READ_MISSED =
-		-2, /* events were evicted before they were read; the cursor now stands at the oldest */
+	APD_READ_MISSED = -2, /* events were evicted unread; the cursor stands at the oldest */
 };
 
 /* Takes the next event. [the reader's thread] */

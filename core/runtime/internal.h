@@ -241,7 +241,10 @@ void apd_rt_timer_clear(struct apd_runtime *rt, struct timer *timer);
 struct apd_run *apd_rt_run_create(struct apd_runtime *rt, const struct apd_id *id);
 void apd_rt_run_free(struct apd_runtime *rt, struct apd_run *run);
 struct apd_run *apd_rt_run_find(struct apd_runtime *rt, const struct apd_id *id);
-/* A new row of the run as it is now; the caller's reference. result may be NULL, and is taken over. */
+/*
+ * A new row of the run as it is now; the caller's reference. result may be NULL, and is
+ * taken over.
+ */
 struct apd_run_row *apd_rt_run_make_row(struct apd_run *run, struct apd_text *result);
 /* The row as it is told, made when it is not there yet; borrowed. */
 struct apd_run_row *apd_rt_run_told_row(struct apd_run *run);
@@ -276,7 +279,7 @@ void apd_rt_logs_linger(struct apd_runtime *rt, struct apd_run *run);
 void apd_rt_logs_unlinger(struct apd_runtime *rt, struct apd_run *run);
 /* Lets go of the thread's log and its watches. */
 void apd_rt_log_drop(struct apd_runtime *rt, struct thread *thread);
-uint32_t thread_channels(const struct thread *thread);
+uint32_t apd_rt_thread_channels(const struct thread *thread);
 
 /* create.c */
 void apd_rt_create_saved(
@@ -368,7 +371,10 @@ void apd_rt_call_add(struct apd_run *run, struct apd_run_call *call, enum apd_ru
 /* The call's last callback is near: the run forgets it. */
 struct apd_run_call *apd_rt_call_detach(struct apd_run_call *call);
 void apd_rt_call_refuse(struct apd_run_call *call, const struct apd_problem *problem);
-/* Refuses all of a list of calls; background: also creators that only wait for their run to exist. */
+/*
+ * Refuses all of a list of calls; background: also creators that only wait for their run to
+ * exist.
+ */
 void apd_rt_calls_refuse(struct apd_list *list, enum apd_problem_code code, bool background);
 void apd_rt_calls_tell_later(struct apd_runtime *rt, struct apd_run *run);
 void apd_rt_calls_tell(struct apd_runtime *rt, struct apd_run *run);

@@ -12,7 +12,7 @@ static uint32_t channels_now(const struct apd_run *run)
 	if (run->creator && run->creator->mode == APD_MODE_STREAM &&
 		(run->accept_due || !run->known))
 		return ALL_CHANNELS;
-	return thread_channels(run->thread);
+	return apd_rt_thread_channels(run->thread);
 }
 
 void apd_rt_run_update_listening(struct apd_runtime *rt, struct apd_run *run)

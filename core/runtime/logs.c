@@ -107,7 +107,7 @@ void apd_rt_logs_tell_news(struct apd_runtime *rt)
 	tell_watches(&rt->orphans, NULL);
 }
 
-uint32_t thread_channels(const struct thread *thread)
+uint32_t apd_rt_thread_channels(const struct thread *thread)
 {
 	uint32_t channels = 0;
 

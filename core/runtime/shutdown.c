@@ -1,4 +1,7 @@
-/* The orderly end: clients are sent away, agents stopped, and what was promised is left for the next life. */
+/*
+ * The orderly end: clients are sent away, agents stopped, and what was promised is left for
+ * the next life.
+ */
 #include "runtime/internal.h"
 
 void apd_rt_run_requeue_at_shutdown(struct apd_runtime *rt, struct apd_run *run)

@@ -1,4 +1,7 @@
-/* Stopping runs: cancel and rollback, the deadline, and the grace after which it goes on without the agent. */
+/*
+ * Stopping runs: cancel and rollback, the deadline, and the grace after which it goes on
+ * without the agent.
+ */
 #include "runtime/internal.h"
 
 void apd_rt_run_end_cancelled(struct apd_runtime *rt, struct apd_run *run)

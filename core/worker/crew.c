@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 /* Threads at the start: one to take a run, one to stay behind. */
@@ -14,10 +15,17 @@
 
 static void *thread_main(void *arg);
 
+/* Lets listeners wake up for a descriptor: 0 or a negative errno. */
+static int watch(struct apd_crew *crew, int fd)
+{
+	struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.fd = fd};
+
+	return epoll_ctl(crew->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
+}
+
 int apd_crew_init(
 	struct apd_crew *crew, int (*read)(void *data), void (*flush)(void *data), void *data)
 {
-	struct epoll_event event = {.events = EPOLLIN | EPOLLET};
 	int r;
 
 	*crew = (struct apd_crew){.read = read, .flush = flush, .data = data};
@@ -31,14 +39,21 @@ int apd_crew_init(
 		r = -errno;
 		goto close_epoll;
 	}
-	event.data.fd = crew->wake_fd;
-	if (epoll_ctl(crew->epoll_fd, EPOLL_CTL_ADD, crew->wake_fd, &event) < 0) {
+	crew->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (crew->timer_fd < 0) {
 		r = -errno;
 		goto close_wake;
 	}
+	r = watch(crew, crew->wake_fd);
+	if (r == 0)
+		r = watch(crew, crew->timer_fd);
+	if (r < 0)
+		goto close_timer;
 	pthread_mutex_init(&crew->lock, NULL);
 	return 0;
 
+close_timer:
+	close(crew->timer_fd);
 close_wake:
 	close(crew->wake_fd);
 close_epoll:
@@ -48,6 +63,7 @@ close_epoll:
 
 void apd_crew_finish(struct apd_crew *crew)
 {
+	close(crew->timer_fd);
 	close(crew->wake_fd);
 	close(crew->epoll_fd);
 	pthread_mutex_destroy(&crew->lock);
@@ -109,16 +125,18 @@ int apd_crew_start(struct apd_crew *crew, int socket)
  */
 static void listen_once(struct apd_crew *crew)
 {
-	struct epoll_event events[2];
+	struct epoll_event events[3];
 	bool called = false;
 	int n;
 
 	crew->listening++;
 	pthread_mutex_unlock(&crew->lock);
-	n = epoll_wait(crew->epoll_fd, events, 2, -1);
+	n = epoll_wait(crew->epoll_fd, events, 3, -1);
 	for (int i = 0; i < n; i++) {
 		if (events[i].data.fd == crew->wake_fd) {
 			called = true;
+			crew->flush(crew->data);
+		} else if (events[i].data.fd == crew->timer_fd) {
 			crew->flush(crew->data);
 		} else {
 			crew->read(crew->data);

@@ -44,6 +44,7 @@ struct apd_crew {
 	bool closing;
 	int epoll_fd;
 	int wake_fd; /* an eventfd: jobs wait, or something is to be sent, or the crew closes */
+	int timer_fd; /* what may leave later is due */
 	/* Reads the socket: 0, or negative when nothing more will come. */
 	int (*read)(void *data);
 	/* Writes what waits to be sent. */

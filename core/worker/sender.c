@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -12,14 +13,16 @@
 /* So much of what is not urgent waits for a listener; more is written at once. */
 #define PATIENT_BYTES  (16u << 10)
 #define PATIENT_FRAMES 16
-/* A frame after such a silence leaves at once: it may be alone, and waking another thread costs more. */
+/* A frame after such a silence leaves at once: it may be alone, and waking a thread costs more. */
 #define SILENCE_NS (50 * APD_NS_PER_US)
+/* What may leave later leaves after this at the latest. */
+#define LATER_NS (1 * APD_NS_PER_MS)
 /* A buffer that grew over this is given back. */
 #define KEEP (1u << 20)
 
 void apd_sender_init(struct apd_sender *sender, int socket, bool die)
 {
-	*sender = (struct apd_sender){.socket = socket, .wake_fd = -1, .die = die};
+	*sender = (struct apd_sender){.socket = socket, .wake_fd = -1, .timer_fd = -1, .die = die};
 	pthread_mutex_init(&sender->lock, NULL);
 }
 
@@ -30,10 +33,11 @@ void apd_sender_finish(struct apd_sender *sender)
 	pthread_mutex_destroy(&sender->lock);
 }
 
-void apd_sender_watch(struct apd_sender *sender, int wake_fd)
+void apd_sender_watch(struct apd_sender *sender, int wake_fd, int timer_fd)
 {
 	pthread_mutex_lock(&sender->lock);
 	sender->wake_fd = wake_fd;
+	sender->timer_fd = timer_fd;
 	pthread_mutex_unlock(&sender->lock);
 }
 
@@ -105,7 +109,18 @@ static bool is_due(const struct apd_sender *sender, enum apd_urgency urgency)
 {
 	return urgency == APD_SEND_NOW || sender->wake_fd < 0 ||
 		sender->pending.len >= PATIENT_BYTES || sender->frames >= PATIENT_FRAMES ||
-		apd_clock_mono_ns() - sender->flushed_ns > SILENCE_NS;
+		(urgency == APD_SEND_SOON && apd_clock_mono_ns() - sender->flushed_ns > SILENCE_NS);
+}
+
+/* Sees to it that what may leave later does, whatever its run is busy with. Locked. */
+static void set_timer(struct apd_sender *sender)
+{
+	const struct itimerspec at = {.it_value.tv_nsec = LATER_NS};
+
+	if (sender->timed)
+		return;
+	sender->timed = true;
+	timerfd_settime(sender->timer_fd, 0, &at, NULL);
 }
 
 void apd_sender_add(struct apd_sender *sender, enum apd_urgency urgency, uint16_t type,
@@ -119,6 +134,8 @@ void apd_sender_add(struct apd_sender *sender, enum apd_urgency urgency, uint16_
 	if (!sender->flushing) {
 		if (is_due(sender, urgency)) {
 			flush_locked(sender);
+		} else if (urgency == APD_SEND_LATER) {
+			set_timer(sender);
 		} else if (!sender->kicked) {
 			sender->kicked = true;
 			kick = sender->wake_fd;
@@ -132,7 +149,7 @@ void apd_sender_add(struct apd_sender *sender, enum apd_urgency urgency, uint16_
 void apd_sender_flush(struct apd_sender *sender)
 {
 	pthread_mutex_lock(&sender->lock);
-	sender->kicked = false;
+	sender->kicked = sender->timed = false;
 	if (!sender->flushing && sender->pending.len)
 		flush_locked(sender);
 	pthread_mutex_unlock(&sender->lock);

@@ -15,10 +15,12 @@ struct apd_sender {
 	pthread_mutex_t lock;
 	int socket;
 	int wake_fd; /* an eventfd that listeners watch, or -1: there are none yet */
+	int timer_fd; /* a timerfd that they watch too */
 	bool flushing; /* a thread is writing and will take what is appended */
 	bool kicked; /* a listener was told to flush and did not begin */
 	bool die; /* the process ends when the daemon is gone */
 	bool broken; /* the daemon is gone: frames are dropped */
+	bool timed;    /* the timer is set */
 	unsigned frames; /* in pending */
 	int64_t flushed_ns; /* when the last write ended */
 	struct apd_buf pending;
@@ -27,7 +29,8 @@ struct apd_sender {
 
 /* When a frame has to leave. */
 enum apd_urgency {
-	APD_SEND_SOON = 0, /* within some 50 us; more may follow at once */
+	APD_SEND_LATER = 0, /* with what follows at once, else within a millisecond */
+	APD_SEND_SOON,      /* within some 50 us; more may follow at once */
 	APD_SEND_NOW, /* somebody waits for it */
 };
 
@@ -35,8 +38,9 @@ enum apd_urgency {
 void apd_sender_init(struct apd_sender *sender, int socket, bool die);
 void apd_sender_finish(struct apd_sender *sender);
 
-/* From now on frames that are not urgent may be left to who watches this eventfd. */
-void apd_sender_watch(struct apd_sender *sender, int wake_fd);
+/* From now on frames that are not urgent may be left to who watches these: an eventfd, and a
+ * timerfd for those that may leave later. */
+void apd_sender_watch(struct apd_sender *sender, int wake_fd, int timer_fd);
 
 /* From now on the process does not end when the other end is closed; frames are dropped then. */
 void apd_sender_spare(struct apd_sender *sender);

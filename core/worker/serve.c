@@ -146,7 +146,7 @@ static int work(struct apd_worker *worker, bool *ret_abandoned)
 		apd_crew_finish(&worker->crew);
 		return 2;
 	}
-	apd_sender_watch(&worker->sender, worker->crew.wake_fd);
+	apd_sender_watch(&worker->sender, worker->crew.wake_fd, worker->crew.timer_fd);
 	r = apd_crew_start(&worker->crew, worker->socket);
 	if (r < 0) {
 		r = tell_failure(worker, "threads", apd_str(strerror(-r)));
@@ -160,7 +160,7 @@ static int work(struct apd_worker *worker, bool *ret_abandoned)
 		return 1;
 	}
 	apd_crew_close(&worker->crew);
-	apd_sender_watch(&worker->sender, -1);
+	apd_sender_watch(&worker->sender, -1, -1);
 	leave_plugin(worker);
 	apd_sender_flush(&worker->sender);
 	apd_crew_finish(&worker->crew);

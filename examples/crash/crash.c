@@ -6,7 +6,7 @@
 /* Writes where nothing is mapped; volatile, so that the compiler does not see it coming. */
 static void write_to_nowhere(void)
 {
-	int *volatile nowhere = NULL;
+	int *volatile nowhere = (int *)64;
 
 	*nowhere = 1;
 }

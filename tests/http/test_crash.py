@@ -82,7 +82,7 @@ workers: {isolation: run}
 """
 
     def test_runs_share_no_worker(self):
-        ids = [self.apd.post("/runs", {"agent_id": "crash", "input": ENDLESS}).json["run_id"] for _ in range(3)]
+        ids = [self.apd.post("/runs", {"agent_id": "countdown", "input": {"from": 100000, "step_ms": 1000}}).json["run_id"] for _ in range(3)]
         for run_id in ids:
             until(lambda: "started_at" in self.apd.get(f"/runs/{run_id}").json)
         self.assertGreaterEqual(self.apd.metric("apd_workers"), 3)

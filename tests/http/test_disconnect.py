@@ -50,7 +50,7 @@ class Disconnect(DaemonTest):
                 until(lambda: self.apd.metric("apd_http_waiting_requests")
                       + self.apd.metric("apd_http_streams") < before, "the daemon's notice")
                 self.assertEqual(self.executing(), 1)
-                run = self.apd.post("/runs/search", {"status": "pending"}).json[0]
+                run = until(lambda: self.apd.post("/runs/search", {"status": "pending"}).json)[0]
                 self.apd.post(f"/runs/{run['run_id']}/cancel?wait=true")
                 self.assertEqual(self.executing(), 0)
 

@@ -156,6 +156,7 @@ static void make_request(
 void clients_create(struct world *w)
 {
 	struct apd_run_spec spec = {.mode = (enum apd_run_mode)sim_below(w, 3)};
+	struct apd_runtime_stats before, after;
 	struct srun *run;
 	struct client *c;
 
@@ -183,7 +184,11 @@ void clients_create(struct world *w)
 	w->created++;
 	sim_story(w, "client: creates run %lu, mode %d, agent a%d, thread %d", run->serial,
 		(int)spec.mode, run->agent, run->thread);
+	apd_runtime_stats(w->rt, &before);
 	apd_runtime_create_run(w->rt, &spec, &c->call);
+	apd_runtime_stats(w->rt, &after);
+	SIM_CHECK(w, after.queued <= before.queued || before.queued < w->config.max_queue,
+		"run %lu got into a full queue", run->serial);
 }
 
 /* A run that is known to exist, or NULL. */
@@ -241,6 +246,7 @@ void clients_look(struct world *w)
 		return;
 	}
 	SIM_CHECK(w, apd_id_eq(&row->run_id, &run->id), "run %lu is another", run->serial);
+	SIM_CHECK(w, !run->deleted, "run %lu was deleted and can be seen", run->serial);
 	SIM_CHECK(w, !run->over || row->status == run->status,
 		"run %lu was told to be %d and looks like %d", run->serial, (int)run->status,
 		(int)row->status);
@@ -299,7 +305,6 @@ static void on_deleted(struct apd_change *base, int result)
 			change->run->serial);
 		SIM_CHECK(w, !apd_runtime_find_run(w->rt, &change->run->id),
 			"run %lu was deleted and is found", change->run->serial);
-		ledger_retire(w, change->run);
 	}
 	ledger_unref(w, change->run);
 	free(change);

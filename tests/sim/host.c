@@ -131,6 +131,10 @@ static void op_invoke(
 	SIM_CHECK(w, !run->over, "run %lu was invoked after its end", run->serial);
 	SIM_CHECK(w, !run->invocations || what->attempt > run->attempt || (run->row && w->restarts),
 		"run %lu: attempt %u after %u", run->serial, what->attempt, run->attempt);
+	SIM_CHECK(w, run->lost_in != w->restarts + 1 || slot->worker->alone,
+		"run %lu is tried again among others", run->serial);
+	SIM_CHECK(w, what->attempt > run->attempt_floor, "run %lu: attempt %u was used before",
+		run->serial, what->attempt);
 	check_promise(w, run, what->attempt);
 	/* A shutdown that interrupts an attempt does not use it up. */
 	SIM_CHECK(w,
@@ -298,7 +302,7 @@ void worker_kill(struct world *w, struct worker *worker, const char *reason)
 		if (!held)
 			continue;
 		if (slot->run)
-			slot->run->crashed = true;
+			slot->run->lost_in = w->restarts + 1;
 		slot_free(w, slot);
 		apd_runtime_sink.lost(w->rt, &slot->base, reason);
 	}

@@ -39,12 +39,13 @@ struct srun {
 	enum apd_run_status status; /* as it was told */
 	bool cancel_asked, rollback_asked, delete_asked, creator_left;
 	bool deleted; /* durably */
-	bool done_ok, done_failed, asked, crashed, late;
+	bool done_ok, done_failed, asked, late;
 	uint32_t attempt; /* the last that was invoked */
+	uint32_t attempt_floor; /* attempts up to this one were used by earlier lives */
 	uint32_t invocations;
+	uint64_t lost_in; /* world.restarts plus one when a worker died under it */
 	uint64_t born; /* world.restarts when it was created */
-	uint64_t
-		cancelled_in; /* world.restarts plus one when it was cancelled: that is not durable */
+	uint64_t cancelled_in; /* world.restarts plus one when it was cancelled */
 	struct client *creator; /* while it is connected */
 	uint64_t emitted; /* by the present attempt */
 	struct row *row; /* in storage */
@@ -154,6 +155,7 @@ struct world {
 	struct apd_id thread_ids[N_THREADS];
 	unsigned fail_percent, usual_fail_percent;
 	bool sync_storage;
+	bool calm; /* the daemon lives long */
 	unsigned changes; /* deletions under way */
 
 	struct apd_host host;

@@ -20,33 +20,42 @@ static void row_free(struct world *w, struct row *row)
 	}
 	apd_list_remove(&row->link);
 	row->run->row = NULL;
-	if (row->run->over || row->run->delete_asked || row->run->rollback_asked ||
-		row->row->status != APD_RUN_PENDING)
-		ledger_retire(w, row->run);
 	ledger_unref(w, row->run);
 	apd_run_row_unref(row->row);
 	free(row);
 }
 
-/* Forgets the oldest ended rows, as retention does. */
+/* Forgets the oldest ended rows, as retention does: those runs are history. */
 static void retain(struct world *w)
 {
-	while (w->n_ended_rows > KEPT_ROWS)
-		row_free(w, apd_list_first(&w->ended_rows, struct row, ended));
+	while (w->n_ended_rows > KEPT_ROWS) {
+		struct row *row = apd_list_first(&w->ended_rows, struct row, ended);
+
+		ledger_retire(w, row->run);
+		row_free(w, row);
+	}
+}
+
+/* The run that a row is of; its input says so the first time. */
+static struct srun *find_or_learn(struct world *w, const struct apd_run_row *row)
+{
+	struct srun *run = ledger_find(w, &row->run_id);
+	const char *input;
+
+	if (run)
+		return run;
+	input = strstr(row->request.ptr, "\"input\":");
+	run = ledger_by_input(w, apd_str(input + 8));
+	ledger_learn_id(w, run, &row->run_id);
+	return run;
 }
 
 /* Inserts or replaces a row; a run goes from pending to one end, never back. */
 static void put_run(struct world *w, struct apd_run_row *new)
 {
-	struct srun *run = ledger_find(w, &new->run_id);
+	struct srun *run = find_or_learn(w, new);
 	struct row *row;
 
-	if (!run) {
-		const char *input = strstr(new->request.ptr, "\"input\":");
-
-		run = ledger_by_input(w, apd_str(input + 8));
-		ledger_learn_id(w, run, &new->run_id);
-	}
 	row = run->row;
 	if (!row) {
 		SIM_CHECK(w, !run->deleted, "run %lu came back after it was deleted", run->serial);
@@ -163,6 +172,10 @@ static void op_commit(struct apd_storage *storage, struct apd_batch *batch)
 
 	SIM_CHECK(w, batch->n_ops > 0 && batch->n_ops <= APD_COUNT(batch->ops), "a batch of %u",
 		batch->n_ops);
+	/* The world knows of runs before clients may: it can ask for them too early. */
+	for (uint32_t i = 0; i < batch->n_ops; i++)
+		if (batch->ops[i].type == APD_OP_RUN_PUT)
+			find_or_learn(w, batch->ops[i].run);
 	if (w->sync_storage && apd_list_empty(&w->batches) && sim_chance(w, 50)) {
 		finish_batch(w, batch);
 		return;

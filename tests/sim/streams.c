@@ -133,6 +133,8 @@ void stream_read(struct client *c, unsigned most)
 			missed(c);
 			continue;
 		case APD_READ_NONE:
+			SIM_CHECK(w, !c->saw_end || c->run->thread >= 0,
+				"run %lu's log goes on behind its end", c->run->serial);
 			c->news = false;
 			break;
 		case APD_READ_END:

@@ -74,6 +74,10 @@ static void be_born(struct world *w)
 {
 	struct apd_runtime_deps deps = {&w->clock, &w->storage, &w->host};
 
+	struct row *row;
+
+	apd_list_each (row, &w->rows, link)
+		row->run->attempt_floor = row->row->attempt;
 	w->config.seed = sim_random(w) | 1;
 	w->rt = apd_runtime_create(&w->config, &deps);
 	w->recovering = true;
@@ -158,6 +162,7 @@ void world_init(struct world *w, uint64_t seed, bool story)
 	w->now = APD_NS_PER_S;
 	w->usual_fail_percent = sim_chance(w, 60) ? sim_below(w, 12) : 0;
 	w->fail_percent = w->usual_fail_percent;
+	w->calm = sim_chance(w, 50);
 	w->sync_storage = sim_chance(w, 30);
 	w->config = (struct apd_runtime_config){.max_queue = 5 + sim_below(w, 40),
 		.credit_bytes = 1000 + sim_below(w, 9000),
@@ -234,9 +239,9 @@ static void happen(struct world *w)
 		agents_change(w);
 	else if (dice < 998)
 		storage_outage(w);
-	else if (sim_chance(w, 30))
+	else if (sim_chance(w, w->calm ? 2 : 30))
 		crash(w);
-	else if (sim_chance(w, 20))
+	else if (sim_chance(w, w->calm ? 2 : 20))
 		shutdown_begin(w);
 }
 

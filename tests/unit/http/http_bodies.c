@@ -162,7 +162,7 @@ static void announced_too_large(void **state)
 	client_expect(&client, "HTTP/1.1 413 ");
 	client_expect_end(&client);
 	client_close(&client);
-	assert_int_equal(lab->n_handled, 0);
+	assert_int_equal(lab_count(lab, &lab->n_handled), 0);
 }
 
 static void chunked_too_large(void **state)
@@ -189,7 +189,7 @@ static void chunked_without_end(void **state)
 	send_chunked(&client, 600000);
 	client_expect_end(&client);
 	client_close(&client);
-	assert_int_equal(lab->n_handled, 0);
+	assert_int_equal(lab_count(lab, &lab->n_handled), 0);
 }
 
 static void bounded_in_all(void **state)
@@ -287,7 +287,7 @@ static void unclear_ends(void **state)
 		client_expect_end(&client);
 		client_close(&client);
 	}
-	assert_int_equal(lab->n_handled, 0);
+	assert_int_equal(lab_count(lab, &lab->n_handled), 0);
 }
 
 int main(void)

@@ -69,7 +69,7 @@ static void drops(void **state)
 	}
 	assert_true(n < 2000);
 	client_expect_end(&client);
-	assert_int_equal(lab->n_handled, 0);
+	assert_int_equal(lab_count(lab, &lab->n_handled), 0);
 	client_close(&client);
 }
 
@@ -107,7 +107,7 @@ static void waiting_is_not_idle(void **state)
 		client_expect_end(&other);
 		client_close(&other);
 	}
-	assert_int_equal(lab->n_gone, 0);
+	assert_int_equal(lab_count(lab, &lab->n_gone), 0);
 	lab_answer(lab, "at last");
 	client_read(&client, &answer);
 	assert_int_equal(answer.status, 200);

@@ -88,13 +88,38 @@ static void never_started(void **state)
 	apd_http_server_destroy(NULL);
 }
 
+/* Checks that nobody listens on the port. */
+static void expect_nobody(uint16_t port)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), -1);
+	assert_int_equal(errno, ECONNREFUSED);
+	close(fd);
+}
+
+/* Reads an answer after which the server closes the connection. */
+static void expect_last(struct client *client, int status, const char *text)
+{
+	struct answer answer;
+
+	client_read(client, &answer);
+	assert_int_equal(answer.status, status);
+	assert_non_null(strstr(answer.body.data, text));
+	assert_true(apd_str_is(answer_header(&answer, "connection"), "close"));
+	answer_finish(&answer);
+	client_expect_end(client);
+	client_close(client);
+}
+
 static void drains(void **state)
 {
 	struct lab *lab = *state;
-	struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = 0};
 	struct client kept, waits, streams;
 	struct answer answer;
-	int fd;
+	char byte;
 
 	lab->config.threads = 1;
 	lab_start(lab);
@@ -110,35 +135,17 @@ static void drains(void **state)
 	lab_wait_for(lab, &lab->n_streams, 1);
 
 	apd_http_server_drain(lab->server);
-	/* The stream ends without the chunk that ends it. */
 	lab_wait_for(lab, &lab->n_ended, 1);
-	{
-		char bytes[64];
-
-		assert_int_equal(recv(streams.fd, bytes, sizeof(bytes), 0), 0);
-	}
+	/* The stream ends without the chunk that ends it. */
+	assert_int_equal(recv(streams.fd, &byte, 1, 0), 0);
 	client_close(&streams);
-	client_ask(&kept, HELLO, 503, &answer);
-	assert_non_null(strstr(answer.body.data, "shutting_down"));
-	assert_true(apd_str_is(answer_header(&answer, "connection"), "close"));
-	answer_finish(&answer);
-	client_expect_end(&kept);
-	client_close(&kept);
-	fd = socket(AF_INET, SOCK_STREAM, 0);
-	address.sin_port = htons(lab->port);
-	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), -1);
-	assert_int_equal(errno, ECONNREFUSED);
-	close(fd);
-	/* What was in flight is still answered, and closed. */
-	assert_int_equal(lab->n_gone, 0);
+	expect_nobody(lab->port);
+	client_send(&kept, HELLO);
+	expect_last(&kept, 503, "shutting_down");
+	/* What was in flight is still answered. */
+	assert_int_equal(lab_count(lab, &lab->n_gone), 0);
 	lab_answer(lab, "still");
-	client_read(&waits, &answer);
-	assert_int_equal(answer.status, 200);
-	assert_true(apd_str_is(answer_header(&answer, "connection"), "close"));
-	answer_finish(&answer);
-	client_expect_end(&waits);
-	client_close(&waits);
+	expect_last(&waits, 200, "still");
 }
 
 static void *stop_slowly(void *data)
@@ -171,7 +178,7 @@ static void stop_waits_for_answers(void **state)
 	assert_int_equal(answer.status, 200);
 	assert_string_equal(answer.body.data, "in time");
 	answer_finish(&answer);
-	assert_int_equal(lab->n_gone, 0);
+	assert_int_equal(lab_count(lab, &lab->n_gone), 0);
 	client_close(&client);
 	client_close(&stream);
 }
@@ -195,7 +202,7 @@ static void stop_drops_the_rest(void **state)
 	client_send(
 		&half, "POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nabc");
 	apd_http_server_stop(lab->server, 10);
-	assert_int_equal(lab->n_gone, 10);
+	assert_int_equal(lab_count(lab, &lab->n_gone), 10);
 	client_expect_end(&half);
 	client_close(&half);
 	for (unsigned i = 0; i < 10; i++) {
@@ -211,7 +218,7 @@ static void stop_drops_the_rest(void **state)
 		lab_answer(lab, "too late");
 	apd_http_server_destroy(lab->server);
 	lab->server = NULL;
-	assert_int_equal(lab->n_left, 5);
+	assert_int_equal(lab_count(lab, &lab->n_left), 5);
 }
 
 static void stop_with_a_gone_client(void **state)
@@ -226,7 +233,7 @@ static void stop_with_a_gone_client(void **state)
 	client_close(&client);
 	lab_wait_for(lab, &lab->n_gone, 1);
 	apd_http_server_stop(lab->server, 0);
-	assert_int_equal(lab->n_gone, 1);
+	assert_int_equal(lab_count(lab, &lab->n_gone), 1);
 }
 
 static void stop_under_load(void **state)

@@ -75,7 +75,7 @@ static void head_events_end(void **state)
 	client_expect(&client, "00000009\r\ndata: 2\n\n\r\n0\r\n\r\n");
 	client_expect_end(&client);
 	lab_wait_for(lab, &lab->n_ended, 1);
-	assert_int_equal(lab->n_left, 0);
+	assert_int_equal(lab_count(lab, &lab->n_left), 0);
 	client_close(&client);
 }
 
@@ -167,7 +167,7 @@ static void client_leaves(void **state)
 	client_close(&client);
 	apd_http_server_stats(lab->server, &stats);
 	assert_int_equal(stats.streams, 0);
-	assert_int_equal(lab->n_ended, 0);
+	assert_int_equal(lab_count(lab, &lab->n_ended), 0);
 }
 
 static void begun_later(void **state)
@@ -185,7 +185,7 @@ static void begun_later(void **state)
 	client_expect(&client, "\r\n\r\n00000009\r\ndata: 1\n\n\r\n");
 	client_close(&client);
 	lab_wait_for(lab, &lab->n_left, 1);
-	assert_int_equal(lab->n_gone, 0);
+	assert_int_equal(lab_count(lab, &lab->n_gone), 0);
 }
 
 static void begun_for_nobody(void **state)
@@ -256,7 +256,7 @@ static void stalled_reader_is_dropped(void **state)
 	client_open_narrow(&client, lab->port);
 	client_send(&client, "GET /torrent HTTP/1.1\r\nHost: localhost\r\n\r\n");
 	lab_wait_for(lab, &lab->n_left, 1);
-	assert_int_equal(lab->n_ended, 0);
+	assert_int_equal(lab_count(lab, &lab->n_ended), 0);
 	client_close(&client);
 }
 

@@ -57,7 +57,7 @@ static void answered_elsewhere(void **state)
 		apd_http_server_stats(lab->server, &stats);
 		assert_int_equal(stats.suspended, 0);
 	}
-	assert_int_equal(lab->n_gone, 0);
+	assert_int_equal(lab_count(lab, &lab->n_gone), 0);
 	client_close(&client);
 }
 
@@ -123,7 +123,7 @@ static void client_closes(void **state)
 	client_close(&client);
 	lab_wait_for(lab, &lab->n_gone, 1);
 	answer_nobody(lab);
-	assert_int_equal(lab->n_gone, 1);
+	assert_int_equal(lab_count(lab, &lab->n_gone), 1);
 }
 
 static void client_half_closes(void **state)
@@ -169,7 +169,7 @@ static void client_closes_later(void **state)
 	expect_text(&client, "first");
 	client_send(&client, WAIT);
 	lab_wait_for(lab, &lab->n_waiting, 2);
-	assert_int_equal(lab->n_gone, 0);
+	assert_int_equal(lab_count(lab, &lab->n_gone), 0);
 	client_close(&client);
 	lab_wait_for(lab, &lab->n_gone, 1);
 	answer_nobody(lab);
@@ -191,7 +191,7 @@ static void client_never_waits(void **state)
 	for (unsigned i = 0; i < 99; i++)
 		lab_answer(lab, "nobody");
 	answer_nobody(lab);
-	assert_int_equal(lab->n_waiting, 100);
+	assert_int_equal(lab_count(lab, &lab->n_waiting), 100);
 }
 
 static void head_of_what_waits(void **state)

@@ -305,6 +305,16 @@ void lab_finish(struct lab *lab)
 	pthread_mutex_destroy(&lab->lock);
 }
 
+unsigned lab_count(struct lab *lab, const unsigned *counter)
+{
+	unsigned n;
+
+	pthread_mutex_lock(&lab->lock);
+	n = *counter;
+	pthread_mutex_unlock(&lab->lock);
+	return n;
+}
+
 void lab_wait_for(struct lab *lab, const unsigned *counter, unsigned n)
 {
 	struct timespec until;
@@ -317,7 +327,7 @@ void lab_wait_for(struct lab *lab, const unsigned *counter, unsigned n)
 		r = pthread_cond_timedwait(&lab->changed, &lab->lock, &until);
 	pthread_mutex_unlock(&lab->lock);
 	if (r != 0)
-		fail_msg("waited in vain for %u; it is %u", n, *counter);
+		fail_msg("waited in vain for %u; it is %u", n, lab_count(lab, counter));
 }
 
 static void run_answer(struct apd_task *task)

@@ -45,6 +45,9 @@ void lab_start(struct lab *lab);
 /* Stops the server if it runs and frees all. */
 void lab_finish(struct lab *lab);
 
+/* What one of the lab's counters is now. */
+unsigned lab_count(struct lab *lab, const unsigned *counter);
+
 /* Waits until one of the lab's counters is n at least. */
 void lab_wait_for(struct lab *lab, const unsigned *counter, unsigned n);
 

@@ -1,4 +1,7 @@
-/* How runs end: cancelled, late, stuck, crashed, asking, with bad output, by shutdown, after a restart. */
+/*
+ * How runs end: cancelled, late, stuck, crashed, asking, with bad output, by shutdown, after
+ * a restart.
+ */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -115,7 +115,7 @@ static void test_describe(void **state)
 	apd_buf_finish(&d.logs);
 }
 
-/* Limits of processes and files are in force. A limit of memory cannot be tried under ASan. */
+/* Limits of processes and files are in force. */
 static void test_limits(void **state)
 {
 	struct apd_setup setup = driver_setup();
@@ -151,6 +151,31 @@ static void test_limits(void **state)
 	assert_true(core);
 	assert_true(no_new_privs);
 	driver_quit(&d);
+}
+
+/* With little address space a worker still runs agents. Sanitizers need more than any limit. */
+static void test_memory_limit(void **state)
+{
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+	(void)state;
+	skip();
+#else
+	struct apd_setup setup = driver_setup();
+	const struct apd_str fields[] = {APD_STR("together"), APD_STR("me"), APD_STR("{}")};
+	struct driver d;
+
+	(void)state;
+	setup.memory_max = 128u << 20;
+	driver_start(&d, "together", &setup, false);
+	driver_expect(&d, APD_FRAME_HELLO);
+	driver_send(&d, APD_FRAME_CREATE, 0, 0, fields, 3);
+	driver_expect(&d, APD_FRAME_CREATED);
+	for (uint32_t run = 1; run <= 4; run++)
+		driver_invoke(&d, run, "4", CREDIT);
+	for (int i = 0; i < 4; i++)
+		driver_expect(&d, APD_FRAME_DONE);
+	driver_quit(&d);
+#endif
 }
 
 static void test_create_fails(void **state)
@@ -211,6 +236,7 @@ int main(void)
 		cmocka_unit_test(test_init_crash),
 		cmocka_unit_test(test_describe),
 		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_memory_limit),
 		cmocka_unit_test(test_create_fails),
 		cmocka_unit_test(test_closed),
 		cmocka_unit_test(test_bad_frame),
