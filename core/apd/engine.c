@@ -7,6 +7,9 @@
 #include "base/log.h"
 #include "worker/worker.h"
 
+/* What the shutdown may take beyond the grace of the runs: the writer's last batches. */
+#define SHUTDOWN_SPARE_NS (2 * APD_NS_PER_S)
+
 /* Wakes the loop for its mailbox. [any] */
 static void wake(void *data)
 {
@@ -132,6 +135,7 @@ int apd_engine_start(struct apd_engine *engine, const struct apd_config *config,
 	apd_config_host(config, &engine->host_config);
 	engine->host_config.in_process = in_process ? serve_in_process : NULL;
 	engine->storage = storage;
+	engine->shutdown_limit_ns = config->shutdown_grace_ns + SHUTDOWN_SPARE_NS;
 	if (apd_pool_create(&engine->host_config, &engine->loop, &sink, engine, &engine->pool,
 		    error) < 0)
 		return -1;
@@ -160,11 +164,26 @@ static void over(void *data)
 	uv_stop(&engine->loop);
 }
 
+static void on_limit(uv_timer_t *timer)
+{
+	struct apd_engine *engine = timer->data;
+
+	apd_log(APD_LOG_ERROR, "apd", "the database does not take what is left; stopping without it");
+	over(engine);
+}
+
 void apd_engine_shutdown(struct apd_engine *engine)
 {
+	uv_timer_t limit;
+
+	uv_timer_init(&engine->loop, &limit);
+	limit.data = engine;
+	uv_timer_start(&limit, on_limit, (uint64_t)(engine->shutdown_limit_ns / APD_NS_PER_MS), 0);
 	apd_runtime_shutdown(engine->runtime, over, engine);
 	while (!engine->over)
 		uv_run(&engine->loop, UV_RUN_ONCE);
+	uv_close((uv_handle_t *)&limit, NULL);
+	uv_run(&engine->loop, UV_RUN_NOWAIT);
 }
 
 void apd_engine_stop_workers(struct apd_engine *engine)

@@ -26,6 +26,7 @@ struct apd_engine {
 	bool ready;
 	int failed; /* of recovery: a negative errno */
 	bool over;
+	int64_t shutdown_limit_ns;
 };
 
 /*
@@ -41,7 +42,10 @@ int apd_engine_init(struct apd_engine *engine, struct apd_buf *error);
 int apd_engine_start(struct apd_engine *engine, const struct apd_config *config,
 	struct apd_storage *storage, bool in_process, struct apd_buf *error);
 
-/* Shuts the runtime down and runs the loop until nothing executes and all is durable. */
+/*
+ * Shuts the runtime down and runs the loop until nothing executes and all is
+ * durable, or storage has not taken it two seconds behind the grace.
+ */
 void apd_engine_shutdown(struct apd_engine *engine);
 
 /* Ends the workers. Storage may be closed afterwards. */

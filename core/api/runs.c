@@ -190,10 +190,12 @@ void api_wait_run(struct apd_http_request *request, void *data)
 static void ask_cancel(struct api_call *call)
 {
 	struct apd_runtime *runtime = call->api->deps.runtime;
+	bool wait = call->wait;
 	int r = apd_runtime_cancel_run(
-		runtime, &call->run_id, call->rollback, call->wait ? &call->run_call : NULL);
+		runtime, &call->run_id, call->rollback, wait ? &call->run_call : NULL);
 
-	if (r == 0 && call->wait)
+	/* It may have ended within the call, and the request be answered by now. */
+	if (r == 0 && wait)
 		return;
 	call->finished = true;
 	call->outcome = r == 0 ? API_ROW : API_ABSENT;

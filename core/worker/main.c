@@ -2,11 +2,15 @@
 #include "host/frame.h"
 #include "worker/worker.h"
 
-#ifdef __SANITIZE_ADDRESS__
+/* Built with a sanitizer a worker must still die of the signals that kill it. */
+#if defined(__SANITIZE_ADDRESS__)
 const char *__asan_default_options(void);
-
-/* Built with AddressSanitizer a worker must still die of the signals that kill it. */
 const char *__asan_default_options(void)
+#elif defined(__SANITIZE_THREAD__)
+const char *__tsan_default_options(void);
+const char *__tsan_default_options(void)
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 {
 	return "handle_segv=0:handle_sigbus=0:handle_sigill=0:handle_sigfpe=0:handle_abort=0";
 }

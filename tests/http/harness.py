@@ -240,6 +240,10 @@ class Daemon:
         self.process.wait()
         self.process.stdout.close()
 
+    def dead(self):
+        """What the log says of an unexpected end."""
+        return AssertionError(f"apd ended with {self.process.wait()}\n{self.log()[-6000:]}")
+
     def stop(self):
         """Stops the daemon cleanly; asserts that it took less than 10 s and left no error."""
         if self.process.poll() is None:
@@ -251,6 +255,8 @@ class Daemon:
                 self.process.wait()
                 raise AssertionError(f"apd did not stop within 10 s\n{self.log()}")
             assert status == 0, f"apd ended with {status}\n{self.log()}"
+        elif self.process.returncode != 0:
+            raise self.dead()
         self.process.stdout.close()
 
     def close(self):
