@@ -12,7 +12,8 @@ enum { OPT_CONFIG, OPT_PLUGIN_DIR, OPT_JSON, OPT_HELP };
 
 static const struct apd_option options[] = {
 	[OPT_CONFIG] = {"--config", "-c", "FILE", "the configuration (YAML)"},
-	[OPT_PLUGIN_DIR] = {"--plugin-dir", NULL, "DIR", "where plugins lie; may stand several times"},
+	[OPT_PLUGIN_DIR] = {"--plugin-dir", NULL, "DIR",
+		"where plugins lie; may stand several times"},
 	[OPT_JSON] = {"--json", NULL, NULL, "prints JSON, one agent a line"},
 	[OPT_HELP] = {"--help", "-h", NULL, "prints this"},
 	{0},
@@ -38,7 +39,8 @@ static void print_json(const struct apd_agent *agent)
 /* Prints an agent as a line of a table. */
 static void print_line(const struct apd_agent *agent)
 {
-	struct apd_str about = agent->state == APD_AGENT_BROKEN ? agent->reason : agent->description;
+	struct apd_str about =
+		agent->state == APD_AGENT_BROKEN ? agent->reason : agent->description;
 
 	printf("%-20.*s %-10.*s %-8s %.*s\n", APD_STR_FMT(agent->agent_id),
 		APD_STR_FMT(agent->version), agent->state == APD_AGENT_BROKEN ? "broken" : "ok",
@@ -92,7 +94,8 @@ int apd_command_agents(int argc, char **argv)
 	}
 	if (r == OPT_HELP) {
 		apd_arguments_help(options, "agents [OPTION]...",
-			"Lists the agents that `apd serve` would serve, broken ones with the reason.");
+			"Lists the agents that `apd serve` would serve, broken ones with the "
+			"reason.");
 		status = 0;
 	} else if (r == -2) {
 		fprintf(stderr, "apd agents: unexpected argument %s\n", value);

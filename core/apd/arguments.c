@@ -5,7 +5,8 @@
 #include "apd/command.h"
 
 /* The option of an argument, with what stands behind "=" in *ret_value. */
-static int find_option(const struct apd_option *options, const char *argument, const char **ret_value)
+static int find_option(
+	const struct apd_option *options, const char *argument, const char **ret_value)
 {
 	const char *equals = strchr(argument, '=');
 	size_t len = equals ? (size_t)(equals - argument) : strlen(argument);
@@ -43,7 +44,8 @@ int apd_arguments_next(struct apd_arguments *arguments, const char **ret_value)
 	}
 	if (arguments->options[i].value && !*ret_value) {
 		if (arguments->at >= arguments->argc) {
-			fprintf(stderr, "apd: %s needs %s\n", argument, arguments->options[i].value);
+			fprintf(stderr, "apd: %s needs %s\n", argument,
+				arguments->options[i].value);
 			return -3;
 		}
 		*ret_value = arguments->argv[arguments->at++];

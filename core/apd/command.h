@@ -19,7 +19,7 @@ int apd_command_run(int argc, char **argv);
 
 /* An option that takes a value, or none (value is NULL then), or may stand several times. */
 struct apd_option {
-	const char *name;  /* "--listen" */
+	const char *name; /* "--listen" */
 	const char *brief; /* "-c", or NULL */
 	const char *value; /* "HOST:PORT" for the help, or NULL */
 	const char *help;

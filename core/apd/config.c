@@ -108,8 +108,8 @@ int apd_config_load(struct apd_config *config, const char *path, struct apd_buf 
 	return r;
 }
 
-int apd_config_listen(struct apd_config *config, const char **ret_host, uint16_t *ret_port,
-	struct apd_buf *error)
+int apd_config_listen(
+	struct apd_config *config, const char **ret_host, uint16_t *ret_port, struct apd_buf *error)
 {
 	const char *colon = strrchr(config->listen, ':');
 	const char *digits = colon ? colon + 1 : config->listen;

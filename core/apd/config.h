@@ -21,10 +21,10 @@ struct apd_config {
 	const char *listen; /* HOST:PORT */
 	const char *data_dir;
 	const char *default_agent; /* or NULL */
-	const char *worker_path;   /* apd-worker */
+	const char *worker_path; /* apd-worker */
 
 	const char **plugin_dirs; /* NULL-terminated */
-	int serve;                /* 0: all agents found, 1: listed ones */
+	int serve; /* 0: all agents found, 1: listed ones */
 	struct apd_agent_config *agents;
 	size_t n_agents;
 

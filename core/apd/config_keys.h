@@ -6,16 +6,16 @@
 #include <stdint.h>
 
 enum config_type {
-	CONFIG_STRING,   /* const char * */
-	CONFIG_STRINGS,  /* const char **, NULL-terminated: a list or one string */
-	CONFIG_BOOL,     /* bool */
-	CONFIG_COUNT,    /* uint32_t */
-	CONFIG_BYTES,    /* uint64_t: 4096, 64KiB, 16MiB, 1GiB */
+	CONFIG_STRING, /* const char * */
+	CONFIG_STRINGS, /* const char **, NULL-terminated: a list or one string */
+	CONFIG_BOOL, /* bool */
+	CONFIG_COUNT, /* uint32_t */
+	CONFIG_BYTES, /* uint64_t: 4096, 64KiB, 16MiB, 1GiB */
 	CONFIG_DURATION, /* int64_t ns: 250ms, 10s, 15m, 24h, 7d */
-	CONFIG_WORD,     /* int: the index of one of `words`, from `least` on */
-	CONFIG_JSON,     /* const char *: a mapping, as JSON text */
-	CONFIG_SECTION,  /* a mapping with keys of its own */
-	CONFIG_AGENTS,   /* the mapping of agents */
+	CONFIG_WORD, /* int: the index of one of `words`, from `least` on */
+	CONFIG_JSON, /* const char *: a mapping, as JSON text */
+	CONFIG_SECTION, /* a mapping with keys of its own */
+	CONFIG_AGENTS, /* the mapping of agents */
 };
 
 /* A key: its name, what it takes, where that goes in the struct, and its limits. */
@@ -25,8 +25,8 @@ struct config_key {
 	size_t offset;
 	int64_t least;
 	int64_t most;
-	const char *const *words;          /* CONFIG_WORD: NULL-terminated */
-	const struct config_key *section;  /* CONFIG_SECTION: ends with a NULL name */
+	const char *const *words; /* CONFIG_WORD: NULL-terminated */
+	const struct config_key *section; /* CONFIG_SECTION: ends with a NULL name */
 };
 
 /* The keys of the whole file, in a struct apd_config. */

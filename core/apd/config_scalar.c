@@ -12,8 +12,8 @@ struct unit {
 };
 
 static const struct unit no_units[] = {{"", 1}, {NULL, 0}};
-static const struct unit sizes[] = {{"GiB", 1LL << 30}, {"MiB", 1LL << 20}, {"KiB", 1LL << 10},
-	{"B", 1}, {"", 1}, {NULL, 0}};
+static const struct unit sizes[] = {
+	{"GiB", 1LL << 30}, {"MiB", 1LL << 20}, {"KiB", 1LL << 10}, {"B", 1}, {"", 1}, {NULL, 0}};
 static const struct unit durations[] = {{"d", 86400000000000LL}, {"h", 3600000000000LL},
 	{"m", 60000000000LL}, {"s", 1000000000LL}, {"ms", 1000000LL}, {"us", 1000LL}, {"ns", 1},
 	{NULL, 0}};
@@ -34,7 +34,8 @@ static int read_units(struct apd_str text, const struct unit *units, int64_t *re
 	text.len -= at;
 	for (; units->name; units++)
 		if (apd_str_is(text, units->name))
-			return __builtin_mul_overflow(value, units->factor, ret_value) ? -EINVAL : 0;
+			return __builtin_mul_overflow(value, units->factor, ret_value) ? -EINVAL
+										       : 0;
 	return -EINVAL;
 }
 
@@ -60,7 +61,7 @@ int config_scalar_duration(struct apd_str text, int64_t *ret_value)
 void config_scalar_show(struct apd_buf *out, enum config_type type, int64_t value)
 {
 	const struct unit *unit = type == CONFIG_DURATION ? durations
-				  : type == CONFIG_BYTES  ? sizes
+		: type == CONFIG_BYTES                    ? sizes
 							  : no_units;
 
 	while (unit[1].name && (value == 0 || value % unit->factor != 0))
@@ -75,7 +76,8 @@ void config_scalar_add_json(struct apd_buf *out, struct apd_str text, bool plain
 
 	if (plain && (text.len == 0 || apd_str_is(text, "~") || apd_str_is(text, "null")))
 		apd_buf_lit(out, "null");
-	else if (plain && apd_json_scan(&json, text) == 0 && apd_json_type(&json, 0) < APD_JSON_STRING)
+	else if (plain && apd_json_scan(&json, text) == 0 &&
+		apd_json_type(&json, 0) < APD_JSON_STRING)
 		apd_buf_add_str(out, apd_json_slice(&json, 0));
 	else
 		apd_json_add_string(out, text);

@@ -52,13 +52,14 @@ static struct apd_str scalar_of(const yaml_node_t *node)
 }
 
 /* Adds a node as JSON. depth bounds aliases that contain themselves. */
-static int add_json(struct reading *reading, struct apd_buf *out, const yaml_node_t *node, int depth)
+static int add_json(
+	struct reading *reading, struct apd_buf *out, const yaml_node_t *node, int depth)
 {
 	if (depth > 64 || out->len > (1u << 20))
 		return complain(reading, node, "too deep or too large");
 	if (node->type == YAML_SCALAR_NODE) {
-		config_scalar_add_json(out, scalar_of(node),
-			node->data.scalar.style == YAML_PLAIN_SCALAR_STYLE);
+		config_scalar_add_json(
+			out, scalar_of(node), node->data.scalar.style == YAML_PLAIN_SCALAR_STYLE);
 		return 0;
 	}
 	if (node->type == YAML_SEQUENCE_NODE) {
@@ -156,7 +157,7 @@ static int read_number(struct reading *reading, const yaml_node_t *node,
 	const struct config_key *key, int64_t *ret_value)
 {
 	struct apd_str text = scalar_of(node);
-	int r = !text.ptr                       ? -EINVAL
+	int r = !text.ptr                      ? -EINVAL
 		: key->type == CONFIG_DURATION ? config_scalar_duration(text, ret_value)
 		: key->type == CONFIG_BYTES    ? config_scalar_bytes(text, ret_value)
 					       : config_scalar_count(text, ret_value);
@@ -165,8 +166,8 @@ static int read_number(struct reading *reading, const yaml_node_t *node,
 	if (r < 0)
 		return complain(reading, node, "expected %s",
 			key->type == CONFIG_DURATION ? "a duration such as 250ms, 10s, 15m or 24h"
-			: key->type == CONFIG_BYTES  ? "a size such as 64KiB, 16MiB or 1GiB"
-						     : "a whole number");
+				: key->type == CONFIG_BYTES ? "a size such as 64KiB, 16MiB or 1GiB"
+							    : "a whole number");
 	if (*ret_value >= key->least && *ret_value <= key->most)
 		return 0;
 	config_scalar_show(&least, key->type, key->least);
@@ -297,12 +298,13 @@ static int read_agent(struct reading *reading, const yaml_node_t *key, const yam
 			"an agent's id has 1 to 64 letters, digits, dots, dashes and underscores");
 	for (size_t i = 0; i < config->n_agents; i++)
 		if (apd_str_is(id, config->agents[i].agent_id))
-			return complain(reading, key, "there are two agents \"%.*s\"", APD_STR_FMT(id));
+			return complain(
+				reading, key, "there are two agents \"%.*s\"", APD_STR_FMT(id));
 	config->agents =
 		apd_realloc(config->agents, (config->n_agents + 1) * sizeof(*config->agents));
 	agent = &config->agents[config->n_agents++];
-	*agent = (struct apd_agent_config){
-		.agent_id = apd_config_keep(config, id), .isolation = -1};
+	*agent =
+		(struct apd_agent_config){.agent_id = apd_config_keep(config, id), .isolation = -1};
 	if (read_mapping(reading, value, config_agent, agent) < 0)
 		return -1;
 	if (!agent->plugin)

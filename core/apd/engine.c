@@ -84,12 +84,12 @@ static void recovered(void *data, int result)
 }
 
 /* Passes a call of the host's on to the runtime, which is made after it. */
-#define FORWARD(name, params, args)                                                                \
-	static void on_##name params                                                               \
-	{                                                                                          \
-		struct apd_engine *engine = data;                                                  \
-                                                                                                   \
-		apd_runtime_sink.name args;                                                        \
+#define FORWARD(name, params, args)               \
+	static void on_##name params              \
+	{                                         \
+		struct apd_engine *engine = data; \
+                                                  \
+		apd_runtime_sink.name args;       \
 	}
 
 FORWARD(emitted, (void *data, struct apd_slot *slot, const struct apd_emission *emission),
@@ -136,8 +136,8 @@ int apd_engine_start(struct apd_engine *engine, const struct apd_config *config,
 	engine->host_config.in_process = in_process ? serve_in_process : NULL;
 	engine->storage = storage;
 	engine->shutdown_limit_ns = config->shutdown_grace_ns + SHUTDOWN_SPARE_NS;
-	if (apd_pool_create(&engine->host_config, &engine->loop, &sink, engine, &engine->pool,
-		    error) < 0)
+	if (apd_pool_create(
+		    &engine->host_config, &engine->loop, &sink, engine, &engine->pool, error) < 0)
 		return -1;
 	deps.host = apd_pool_host(engine->pool);
 	engine->runtime = apd_runtime_create(&settings, &deps);
@@ -168,7 +168,8 @@ static void on_limit(uv_timer_t *timer)
 {
 	struct apd_engine *engine = timer->data;
 
-	apd_log(APD_LOG_ERROR, "apd", "the database does not take what is left; stopping without it");
+	apd_log(APD_LOG_ERROR, "apd",
+		"the database does not take what is left; stopping without it");
 	over(engine);
 }
 

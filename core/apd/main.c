@@ -15,11 +15,14 @@ static const struct apd_command commands[] = {
 /* What `apd` can do. */
 static void print_help(FILE *out)
 {
-	fprintf(out, "usage: apd COMMAND [OPTION]...\n\n"
-		     "Serves the Agent Protocol and hosts agents that are plugins.\n\n");
+	fprintf(out,
+		"usage: apd COMMAND [OPTION]...\n\n"
+		"Serves the Agent Protocol and hosts agents that are plugins.\n\n");
 	for (size_t i = 0; i < APD_COUNT(commands); i++)
 		fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].summary);
-	fprintf(out, "\n  --version  prints the version\n  --help     prints this; also behind a command\n");
+	fprintf(out,
+		"\n  --version  prints the version\n  --help     prints this; also behind a "
+		"command\n");
 }
 
 int main(int argc, char **argv)

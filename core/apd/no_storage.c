@@ -18,7 +18,8 @@ static void load(struct apd_storage *storage, struct apd_load *what)
 	what->done(what, 0);
 }
 
-static int get_run(struct apd_storage *storage, const struct apd_id *run_id, struct apd_run_row **ret_row)
+static int get_run(
+	struct apd_storage *storage, const struct apd_id *run_id, struct apd_run_row **ret_row)
 {
 	(void)storage;
 	(void)run_id;
@@ -49,7 +50,8 @@ static void stats(struct apd_storage *storage, struct apd_storage_stats *ret_sta
 
 struct apd_storage *apd_no_storage(void)
 {
-	static const struct apd_storage_ops ops = {commit, load, get_run, search_runs, sweep, stats};
+	static const struct apd_storage_ops ops = {
+		commit, load, get_run, search_runs, sweep, stats};
 	static struct apd_storage storage = {&ops};
 
 	return &storage;

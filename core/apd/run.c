@@ -11,17 +11,28 @@
 #include "base/json_text.h"
 #include "base/log.h"
 
-enum { OPT_MESSAGE, OPT_INPUT, OPT_RUN_CONFIG, OPT_JSON, OPT_IN_PROCESS, OPT_CONFIG,
-	OPT_PLUGIN_DIR, OPT_HELP };
+enum {
+	OPT_MESSAGE,
+	OPT_INPUT,
+	OPT_RUN_CONFIG,
+	OPT_JSON,
+	OPT_IN_PROCESS,
+	OPT_CONFIG,
+	OPT_PLUGIN_DIR,
+	OPT_HELP
+};
 
 static const struct apd_option options[] = {
-	[OPT_MESSAGE] = {"--message", "-m", "TEXT", "a message of the user's; may stand several times"},
+	[OPT_MESSAGE] = {"--message", "-m", "TEXT",
+		"a message of the user's; may stand several times"},
 	[OPT_INPUT] = {"--input", "-i", "JSON", "the input, any JSON"},
 	[OPT_RUN_CONFIG] = {"--configurable", NULL, "JSON", "the config's configurable, an object"},
 	[OPT_JSON] = {"--json", NULL, NULL, "prints every event as a line of JSON"},
-	[OPT_IN_PROCESS] = {"--in-process", NULL, NULL, "maps the agent into this process, for gdb and valgrind"},
+	[OPT_IN_PROCESS] = {"--in-process", NULL, NULL,
+		"maps the agent into this process, for gdb and valgrind"},
 	[OPT_CONFIG] = {"--config", "-c", "FILE", "the configuration (YAML)"},
-	[OPT_PLUGIN_DIR] = {"--plugin-dir", NULL, "DIR", "where plugins lie; may stand several times"},
+	[OPT_PLUGIN_DIR] = {"--plugin-dir", NULL, "DIR",
+		"where plugins lie; may stand several times"},
 	[OPT_HELP] = {"--help", "-h", NULL, "prints this"},
 	{0},
 };
@@ -41,7 +52,7 @@ struct session {
 	struct apd_json scan;
 	bool started, over, in_message;
 	uint64_t taken;
-	struct apd_run_row *row;     /* final, a reference */
+	struct apd_run_row *row; /* final, a reference */
 	struct apd_problem problem;
 	uv_signal_t interrupt;
 };
@@ -65,15 +76,17 @@ static void add_message(struct session *session, const char *text)
 /* Prints an event as a line of JSON. */
 static void print_event_json(const struct apd_event *event)
 {
-	static const char *const kinds[] = {"", "started", "", "updates", "values", "checkpoint", "ended"};
-	static const char *const channels[] = {"", "messages", "tools", "custom", "tasks", "lifecycle"};
+	static const char *const kinds[] = {
+		"", "started", "", "updates", "values", "checkpoint", "ended"};
+	static const char *const channels[] = {
+		"", "messages", "tools", "custom", "tasks", "lifecycle"};
 	struct apd_buf out = {0};
 
 	apd_buf_lit(&out, "{");
 	apd_json_member_i64(&out, "seq", (int64_t)event->seq);
-	apd_json_member_str(&out, "event", apd_str(event->kind == APD_EVENT_EMITTED
-							  ? channels[event->channel]
-							  : kinds[event->kind]));
+	apd_json_member_str(&out, "event",
+		apd_str(event->kind == APD_EVENT_EMITTED ? channels[event->channel]
+							 : kinds[event->kind]));
 	if (event->node.ptr)
 		apd_json_member_str(&out, "node", event->node);
 	if (event->ns.ptr)
@@ -107,8 +120,9 @@ static void print_message(struct session *session, const struct apd_event *event
 		apd_json_unescape(json, part, &text);
 		fwrite(text.data ? text.data : "", 1, text.len, stdout);
 		session->in_message = true;
-	} else if (kind && session->in_message && (apd_json_is(json, kind, APD_STR("message-finish")) ||
-							apd_json_is(json, kind, APD_STR("error")))) {
+	} else if (kind && session->in_message &&
+		(apd_json_is(json, kind, APD_STR("message-finish")) ||
+			apd_json_is(json, kind, APD_STR("error")))) {
 		printf("\n");
 		session->in_message = false;
 	}
@@ -185,7 +199,8 @@ static void on_interrupt(uv_signal_t *handle, int number)
 
 	(void)number;
 	if (session->started && !session->over)
-		apd_runtime_cancel_run(session->engine.runtime, &session->call.row->run_id, false, NULL);
+		apd_runtime_cancel_run(
+			session->engine.runtime, &session->call.row->run_id, false, NULL);
 }
 
 /* Adds a member to the request and says where its value will lie. */
@@ -202,7 +217,8 @@ static void execute(struct session *session)
 	struct apd_str input = apd_str(session->input), list, config;
 	struct apd_buf out = {0}, messages = {0}, settings = {0};
 	size_t at_input = 0, at_messages = 0, at_config;
-	struct apd_run_spec spec = {.mode = APD_MODE_STREAM, .agent_id = apd_str(session->agent_id)};
+	struct apd_run_spec spec = {
+		.mode = APD_MODE_STREAM, .agent_id = apd_str(session->agent_id)};
 
 	apd_buf_addf(&messages, "[%s]", session->messages.len ? session->messages.data : "");
 	apd_buf_addf(&settings, "{\"configurable\":%s}", session->configurable);
@@ -244,7 +260,8 @@ static int report(struct session *session)
 		fprintf(stderr, "apd run: %s\n", session->problem.message);
 	} else if (session->row->status != APD_RUN_SUCCESS) {
 		fprintf(stderr, "apd run: the run ended as %s: %.*s\n",
-			apd_run_status_word(session->row->status), APD_STR_FMT(session->row->error));
+			apd_run_status_word(session->row->status),
+			APD_STR_FMT(session->row->error));
 	} else {
 		if (!session->json)
 			printf("%.*s\n", APD_STR_FMT(session->row->output));
@@ -352,9 +369,9 @@ static int read_arguments(struct session *session, int argc, char **argv)
 		return -1;
 	}
 	return check_json(session, "--input", session->input, false) < 0 ||
-			       check_json(session, "--configurable", session->configurable, true) < 0
-		       ? -1
-		       : 0;
+			check_json(session, "--configurable", session->configurable, true) < 0
+		? -1
+		: 0;
 }
 
 int apd_command_run(int argc, char **argv)

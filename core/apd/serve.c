@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/api.h"
 #include "apd/command.h"
 #include "apd/engine.h"
+#include "api/api.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "storage/sqlite/engine.h"
@@ -15,9 +15,11 @@ enum { OPT_CONFIG, OPT_LISTEN, OPT_DATA_DIR, OPT_PLUGIN_DIR, OPT_HELP };
 
 static const struct apd_option options[] = {
 	[OPT_CONFIG] = {"--config", "-c", "FILE", "the configuration (YAML)"},
-	[OPT_LISTEN] = {"--listen", NULL, "HOST:PORT", "where to serve (127.0.0.1:8000; port 0 picks one)"},
+	[OPT_LISTEN] = {"--listen", NULL, "HOST:PORT",
+		"where to serve (127.0.0.1:8000; port 0 picks one)"},
 	[OPT_DATA_DIR] = {"--data-dir", NULL, "DIR", "where the database lies (./data)"},
-	[OPT_PLUGIN_DIR] = {"--plugin-dir", NULL, "DIR", "where plugins lie; may stand several times"},
+	[OPT_PLUGIN_DIR] = {"--plugin-dir", NULL, "DIR",
+		"where plugins lie; may stand several times"},
 	[OPT_HELP] = {"--help", "-h", NULL, "prints this"},
 	{0},
 };
@@ -117,7 +119,8 @@ static int start_server(struct daemon *daemon, struct apd_buf *error)
 		apd_api_create(&deps, &daemon->api, error) < 0)
 		return -1;
 	routes = apd_api_routes(&n_routes);
-	if (apd_http_server_create(&settings, routes, n_routes, daemon->api, &daemon->server, error) < 0)
+	if (apd_http_server_create(
+		    &settings, routes, n_routes, daemon->api, &daemon->server, error) < 0)
 		return -1;
 	apd_api_attach(daemon->api, daemon->server);
 	if (apd_http_server_start(daemon->server, error) < 0)
@@ -217,7 +220,8 @@ static void stop(struct daemon *daemon)
 static int start(struct daemon *daemon, struct apd_buf *error)
 {
 	if (open_storage(daemon, error) < 0 ||
-		apd_engine_start(&daemon->engine, &daemon->config, daemon->storage, false, error) < 0)
+		apd_engine_start(&daemon->engine, &daemon->config, daemon->storage, false, error) <
+			0)
 		return -1;
 	watch(daemon);
 	return start_server(daemon, error);

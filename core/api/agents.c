@@ -40,7 +40,7 @@ static bool has_metadata(struct api_thread *thread, const struct apd_agent *agen
 	const struct apd_json *body, uint32_t wanted)
 {
 	return apd_json_scan(&thread->value, agent->metadata) == 0 &&
-	       apd_json_contains(&thread->value, 0, body, wanted);
+		apd_json_contains(&thread->value, 0, body, wanted);
 }
 
 void api_search_agents(struct apd_http_request *request, void *data)

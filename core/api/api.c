@@ -20,8 +20,7 @@ const struct apd_http_route *apd_api_routes(size_t *ret_count)
 	return routes;
 }
 
-int apd_api_create(
-	const struct apd_api_deps *deps, struct apd_api **ret_api, struct apd_buf *error)
+int apd_api_create(const struct apd_api_deps *deps, struct apd_api **ret_api, struct apd_buf *error)
 {
 	struct apd_api *api = apd_calloc(1, sizeof(*api));
 	int r;
@@ -101,8 +100,8 @@ void api_refuse_errno(struct apd_http_request *request, int result)
 			"The database cannot be used now (%s).", strerror(-result));
 }
 
-int api_load_run(struct apd_api *api, struct apd_http_request *request,
-	const struct apd_id *run_id, struct apd_run_row **ret_row)
+int api_load_run(struct apd_api *api, struct apd_http_request *request, const struct apd_id *run_id,
+	struct apd_run_row **ret_row)
 {
 	int r = api->deps.storage->ops->get_run(api->deps.storage, run_id, ret_row);
 	char text[APD_ID_TEXT + 1];

@@ -76,20 +76,21 @@ static int init_param(const struct apd_json *doc, uint32_t p, struct apd_buf *po
 	param->name = apd_strndup(name.ptr, name.len);
 	param->in_path = apd_str_is(in, "path");
 	param->position = param->in_path ? position_in(path, name) : 0;
-	param->required = apd_json_type(doc, apd_json_member(doc, p, APD_STR("required"))) ==
-			  APD_JSON_TRUE;
+	param->required =
+		apd_json_type(doc, apd_json_member(doc, p, APD_STR("required"))) == APD_JSON_TRUE;
 	schema = apd_json_member(doc, p, APD_STR("schema"));
 	type = schema ? apd_json_member(doc, schema, APD_STR("type")) : 0;
-	param->literal = type && (apd_json_is(doc, type, APD_STR("integer")) ||
-					 apd_json_is(doc, type, APD_STR("boolean")));
+	param->literal = type &&
+		(apd_json_is(doc, type, APD_STR("integer")) ||
+			apd_json_is(doc, type, APD_STR("boolean")));
 	apd_buf_finish(&scratch);
 	apd_buf_lit(pointer, "/schema");
 	return compile_at(doc, pointer, &param->schema, error);
 }
 
 /* Compiles the checks of one operation. */
-static int init_operation(const struct apd_json *doc, size_t op, struct api_checks *checks,
-	struct apd_buf *error)
+static int init_operation(
+	const struct apd_json *doc, size_t op, struct api_checks *checks, struct apd_buf *error)
 {
 	static const char *const content[] = {
 		"requestBody", "content", "application/json", "schema"};
@@ -103,8 +104,9 @@ static int init_operation(const struct apd_json *doc, size_t op, struct api_chec
 		method[i] = (char)(operations[op].method[i] | 0x20);
 	keys[2] = method;
 	o = descend(doc, 0, keys, 3);
-	if (!o || !apd_json_is(doc, apd_json_member(doc, o, APD_STR("operationId")),
-			  apd_str(operations[op].id))) {
+	if (!o ||
+		!apd_json_is(doc, apd_json_member(doc, o, APD_STR("operationId")),
+			apd_str(operations[op].id))) {
 		apd_buf_addf(error, "openapi.json: no operation %s", operations[op].id);
 		return -EINVAL;
 	}
@@ -117,8 +119,7 @@ static int init_operation(const struct apd_json *doc, size_t op, struct api_chec
 	}
 	params = apd_json_member(doc, o, APD_STR("parameters"));
 	if (params && r == 0)
-		apd_json_each_item(doc, params, p)
-		{
+		apd_json_each_item (doc, params, p) {
 			if (r < 0 || checks->n_params == API_MAX_PARAMS)
 				break;
 			apd_buf_clear(&pointer);
@@ -204,8 +205,8 @@ static int check_value(struct api_thread *thread, const struct api_param *param,
 	}
 	if (apd_schema_check(param->schema, &thread->value, 0, &why) == 0)
 		return 0;
-	return apd_problem_set(problem, APD_PROBLEM_INVALID_REQUEST, "%s: %s", param->name,
-		why.message);
+	return apd_problem_set(
+		problem, APD_PROBLEM_INVALID_REQUEST, "%s: %s", param->name, why.message);
 }
 
 /* Checks the parameters of a request. */
@@ -264,7 +265,7 @@ int api_check(struct apd_api *api, enum api_operation op, struct apd_http_reques
 	struct apd_problem problem = {0};
 
 	if (check_params(checks, thread, request, &problem) < 0 ||
-	    (checks->body && check_body(checks, thread, request, &problem) < 0)) {
+		(checks->body && check_body(checks, thread, request, &problem) < 0)) {
 		apd_http_reply_problem(request, &problem);
 		return -1;
 	}

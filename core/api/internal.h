@@ -7,31 +7,31 @@
 #include "schema/schema.h"
 
 /* Every operation: name, id in the OpenAPI document, method, path, handler. */
-#define API_OPERATIONS(X)                                                                          \
-	X(SEARCH_AGENTS, "search_agents", "POST", "/agents/search", api_search_agents)             \
-	X(GET_AGENT, "get_agent", "GET", "/agents/{agent_id}", api_get_agent)                      \
-	X(GET_AGENT_SCHEMAS, "get_agent_schemas", "GET", "/agents/{agent_id}/schemas",             \
-		api_get_agent_schemas)                                                             \
-	X(CREATE_RUN, "create_run", "POST", "/runs", api_create_run)                               \
-	X(CREATE_AND_WAIT_RUN, "create_and_wait_run", "POST", "/runs/wait", api_create_and_wait)   \
-	X(CREATE_AND_STREAM_RUN, "create_and_stream_run", "POST", "/runs/stream",                  \
-		api_create_and_stream)                                                             \
-	X(SEARCH_RUNS, "search_runs", "POST", "/runs/search", api_search_runs)                     \
-	X(GET_RUN, "get_run", "GET", "/runs/{run_id}", api_get_run)                                \
-	X(DELETE_RUN, "delete_run", "DELETE", "/runs/{run_id}", api_delete_run)                    \
-	X(WAIT_RUN, "wait_run", "GET", "/runs/{run_id}/wait", api_wait_run)                        \
-	X(STREAM_RUN, "stream_run", "GET", "/runs/{run_id}/stream", api_stream_run)                \
-	X(CANCEL_RUN, "cancel_run", "POST", "/runs/{run_id}/cancel", api_cancel_run)               \
-	X(OK, "ok", "GET", "/ok", api_ok)                                                          \
-	X(INFO, "info", "GET", "/info", api_info)                                                  \
-	X(METRICS, "metrics", "GET", "/metrics", api_metrics)                                      \
+#define API_OPERATIONS(X)                                                                        \
+	X(SEARCH_AGENTS, "search_agents", "POST", "/agents/search", api_search_agents)           \
+	X(GET_AGENT, "get_agent", "GET", "/agents/{agent_id}", api_get_agent)                    \
+	X(GET_AGENT_SCHEMAS, "get_agent_schemas", "GET", "/agents/{agent_id}/schemas",           \
+		api_get_agent_schemas)                                                           \
+	X(CREATE_RUN, "create_run", "POST", "/runs", api_create_run)                             \
+	X(CREATE_AND_WAIT_RUN, "create_and_wait_run", "POST", "/runs/wait", api_create_and_wait) \
+	X(CREATE_AND_STREAM_RUN, "create_and_stream_run", "POST", "/runs/stream",                \
+		api_create_and_stream)                                                           \
+	X(SEARCH_RUNS, "search_runs", "POST", "/runs/search", api_search_runs)                   \
+	X(GET_RUN, "get_run", "GET", "/runs/{run_id}", api_get_run)                              \
+	X(DELETE_RUN, "delete_run", "DELETE", "/runs/{run_id}", api_delete_run)                  \
+	X(WAIT_RUN, "wait_run", "GET", "/runs/{run_id}/wait", api_wait_run)                      \
+	X(STREAM_RUN, "stream_run", "GET", "/runs/{run_id}/stream", api_stream_run)              \
+	X(CANCEL_RUN, "cancel_run", "POST", "/runs/{run_id}/cancel", api_cancel_run)             \
+	X(OK, "ok", "GET", "/ok", api_ok)                                                        \
+	X(INFO, "info", "GET", "/info", api_info)                                                \
+	X(METRICS, "metrics", "GET", "/metrics", api_metrics)                                    \
 	X(OPENAPI, "openapi", "GET", "/openapi.json", api_openapi)
 
 enum api_operation {
 #define X(name, id, method, path, handler) API_OP_##name,
 	API_OPERATIONS(X)
 #undef X
-	API_OP_COUNT
+		API_OP_COUNT
 };
 
 #define X(name, id, method, path, handler) apd_http_handler handler;
@@ -46,7 +46,7 @@ struct api_param {
 	bool in_path;
 	unsigned position; /* of a path parameter */
 	bool required;
-	bool literal;      /* its value is JSON as it stands: an integer or a boolean */
+	bool literal; /* its value is JSON as it stands: an integer or a boolean */
 	struct apd_schema *schema;
 };
 
@@ -99,8 +99,7 @@ static inline struct api_thread *api_thread_of(
 struct apd_id api_param_id(const struct apd_http_request *request, unsigned n);
 
 /* An optional integer member of a checked body. */
-int64_t api_body_int(
-	const struct apd_json *body, struct apd_str key, int64_t fallback);
+int64_t api_body_int(const struct apd_json *body, struct apd_str key, int64_t fallback);
 
 /* Answers with a problem made here. */
 void api_refuse(struct apd_http_request *request, enum apd_problem_code code, const char *fmt, ...)
@@ -143,11 +142,11 @@ unsigned api_modes_of_row(const struct apd_run_row *row);
 struct api_call {
 	struct apd_api *api;
 	struct apd_http_request *request; /* NULL once answered */
-	struct apd_mailbox *home;         /* of the request's HTTP thread */
-	unsigned holds;                   /* [http] what still refers to the call; freed at 0 */
-	bool finished;                    /* [runtime] the runtime calls back no more */
-	bool left;                        /* [http] the client has left */
-	bool told;                        /* [http] the runtime knows that it has */
+	struct apd_mailbox *home; /* of the request's HTTP thread */
+	unsigned holds; /* [http] what still refers to the call; freed at 0 */
+	bool finished; /* [runtime] the runtime calls back no more */
+	bool left; /* [http] the client has left */
+	bool told; /* [http] the runtime knows that it has */
 	struct apd_run_call run_call;
 	/* What the runtime is asked, and what it said. */
 	struct api_run_body body;
@@ -155,8 +154,8 @@ struct api_call {
 	bool rollback;
 	bool wait;
 	enum { API_NOTHING, API_ROW, API_PROBLEM, API_ACCEPTED, API_ABSENT, API_LEFT } outcome;
-	struct apd_run_row *row;        /* a reference */
-	struct apd_event_log *log;      /* a reference */
+	struct apd_run_row *row; /* a reference */
+	struct apd_event_log *log; /* a reference */
 	uint64_t log_seq;
 	struct apd_problem problem;
 	/* [http] Goes on with the outcome. */
@@ -186,8 +185,8 @@ extern const struct apd_run_call_ops api_call_wait_ops;
 extern const struct apd_run_call_ops api_call_accept_ops;
 
 /* [http] Reads a run from storage: 0 with a reference, or -1 when the request has been answered. */
-int api_load_run(struct apd_api *api, struct apd_http_request *request,
-	const struct apd_id *run_id, struct apd_run_row **ret_row);
+int api_load_run(struct apd_api *api, struct apd_http_request *request, const struct apd_id *run_id,
+	struct apd_run_row **ret_row);
 
 /* [http] The answers that several handlers give. */
 void api_reply_run(struct apd_http_request *request, const struct apd_run_row *row);

@@ -12,7 +12,7 @@
 
 struct block {
 	struct apd_buf json; /* the block as an object; where it is open: without its `"}` */
-	const char *open;    /* json ends within the string of this field; NULL: it is whole */
+	const char *open; /* json ends within the string of this field; NULL: it is whole */
 	bool text;
 };
 
@@ -47,7 +47,7 @@ void api_messages_finish(struct api_messages *messages)
 {
 	struct message *message, *next;
 
-	apd_list_each_safe(message, next, &messages->open, link)
+	apd_list_each_safe (message, next, &messages->open, link)
 		message_destroy(message);
 	apd_json_finish(&messages->json);
 }
@@ -57,7 +57,7 @@ static struct message *find(struct api_messages *messages, const struct apd_even
 {
 	struct message *message;
 
-	apd_list_each(message, &messages->open, link)
+	apd_list_each (message, &messages->open, link)
 		if (!message->node == !event->node.ptr &&
 			apd_str_eq(apd_text_str(message->node), event->node))
 			return message;
@@ -67,7 +67,8 @@ static struct message *find(struct api_messages *messages, const struct apd_even
 /* The text field of a block type that is streamed by appending, or NULL. */
 static const char *appended_field(const struct apd_json *json, uint32_t type)
 {
-	if (apd_json_is(json, type, APD_STR("text")) || apd_json_is(json, type, APD_STR("text-delta")))
+	if (apd_json_is(json, type, APD_STR("text")) ||
+		apd_json_is(json, type, APD_STR("text-delta")))
 		return "text";
 	if (apd_json_is(json, type, APD_STR("reasoning")) ||
 		apd_json_is(json, type, APD_STR("reasoning-delta")))
@@ -107,8 +108,7 @@ static void block_open(struct block *block, const char *field)
 	apd_buf_lit(&open, "{");
 	if (apd_json_scan(&json, apd_buf_str(&block->json)) == 0 &&
 		apd_json_type(&json, 0) == APD_JSON_OBJECT)
-		apd_json_each_member(&json, 0, k)
-		{
+		apd_json_each_member (&json, 0, k) {
 			if (apd_json_is(&json, k, apd_str(field))) {
 				text = k + 1;
 				continue;
@@ -141,8 +141,7 @@ static void block_merge(struct block *block, const struct apd_json *fields, uint
 	apd_buf_lit(&merged, "{");
 	if (apd_json_scan(&json, apd_buf_str(&block->json)) == 0 &&
 		apd_json_type(&json, 0) == APD_JSON_OBJECT)
-		apd_json_each_member(&json, 0, k)
-		{
+		apd_json_each_member (&json, 0, k) {
 			if (apd_json_member(fields, f, apd_json_string(&json, k, &key)))
 				continue;
 			apd_json_add_comma(&merged);
@@ -150,8 +149,7 @@ static void block_merge(struct block *block, const struct apd_json *fields, uint
 			apd_buf_lit(&merged, ":");
 			apd_buf_add_str(&merged, apd_json_slice(&json, k + 1));
 		}
-	apd_json_each_member(fields, f, k)
-	{
+	apd_json_each_member (fields, f, k) {
 		apd_json_add_comma(&merged);
 		apd_buf_add_str(&merged, apd_json_slice(fields, k));
 		apd_buf_lit(&merged, ":");
@@ -245,8 +243,9 @@ static void show(struct apd_buf *out, uint64_t seq, const char *name, const stru
 	apd_json_member_raw(&data, "id", apd_buf_str(&message->id));
 	apd_json_member_str(&data, "type", role);
 	apd_json_member_str(&data, "role",
-		apd_str_is(role, "ai") ? APD_STR("assistant")
-		: apd_str_is(role, "human") ? APD_STR("user") : role);
+		apd_str_is(role, "ai")              ? APD_STR("assistant")
+			: apd_str_is(role, "human") ? APD_STR("user")
+						    : role);
 	add_content(&data, message);
 	apd_buf_lit(&data, "}]");
 	api_sse_add(out, seq, name, apd_buf_str(&data));
@@ -254,9 +253,8 @@ static void show(struct apd_buf *out, uint64_t seq, const char *name, const stru
 }
 
 /* Shows the metadata of a message that starts. */
-static void show_metadata(
-	struct apd_buf *out, const struct message *message, const struct apd_event *event, uint32_t m,
-	const struct apd_json *json)
+static void show_metadata(struct apd_buf *out, const struct message *message,
+	const struct apd_event *event, uint32_t m, const struct apd_json *json)
 {
 	struct apd_buf data = {0};
 	char run[APD_ID_TEXT + 1];
@@ -266,8 +264,7 @@ static void show_metadata(
 	apd_buf_add_str(&data, apd_buf_str(&message->id));
 	apd_buf_lit(&data, ":{\"metadata\":{");
 	if (m && apd_json_type(json, m) == APD_JSON_OBJECT) {
-		apd_json_each_member(json, m, k)
-		{
+		apd_json_each_member (json, m, k) {
 			apd_json_add_comma(&data);
 			apd_buf_add_str(&data, apd_json_slice(json, k));
 			apd_buf_lit(&data, ":");

@@ -96,7 +96,8 @@ void api_project_missed(struct apd_buf *out)
 {
 	api_sse_add(out, 0, "error",
 		APD_STR("{\"error\":\"events_missed\",\"code\":\"events_missed\",\"message\":\"The "
-			"stream fell behind what the log holds: read the run's result instead.\"}"));
+			"stream fell behind what the log holds: read the run's result "
+			"instead.\"}"));
 }
 
 /* Adds a state as `values`. */

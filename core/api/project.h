@@ -15,7 +15,7 @@ struct api_messages {
 };
 
 struct api_projection {
-	unsigned modes;        /* API_MODE_... */
+	unsigned modes; /* API_MODE_... */
 	struct apd_id run_id;
 	struct api_messages messages;
 };

@@ -31,15 +31,16 @@ static int refuse_unsupported(const struct apd_json *body, struct apd_problem *p
 		const char *why;
 	} refused[] = {
 		{"webhook", "webhooks are not supported by this version"},
-		{"assistant_id", "this server speaks the Agent Protocol: name the agent in agent_id"},
+		{"assistant_id",
+			"this server speaks the Agent Protocol: name the agent in agent_id"},
 		{"command", "resuming a run is not supported by this version"},
 	};
 
 	for (size_t i = 0; i < APD_COUNT(refused); i++) {
 		if (!apd_json_given(body, 0, apd_str(refused[i].key)))
 			continue;
-		apd_problem_set(problem, APD_PROBLEM_UNSUPPORTED, "%s: %s", refused[i].key,
-			refused[i].why);
+		apd_problem_set(
+			problem, APD_PROBLEM_UNSUPPORTED, "%s: %s", refused[i].key, refused[i].why);
 		snprintf(problem->path, sizeof(problem->path), "/%s", refused[i].key);
 		return -1;
 	}
@@ -104,8 +105,7 @@ static int check_agent(struct api_thread *thread, const struct apd_agent *agent,
 	uint32_t messages = apd_json_given(body, 0, APD_STR("messages"));
 	uint32_t input = apd_json_given(body, 0, APD_STR("input"));
 	uint32_t config = apd_json_given(body, 0, APD_STR("config"));
-	uint32_t configurable =
-		config ? apd_json_given(body, config, APD_STR("configurable")) : 0;
+	uint32_t configurable = config ? apd_json_given(body, config, APD_STR("configurable")) : 0;
 
 	if (messages && !agent->messages)
 		return apd_problem_set(problem, APD_PROBLEM_MESSAGES_UNSUPPORTED,
@@ -115,8 +115,9 @@ static int check_agent(struct api_thread *thread, const struct apd_agent *agent,
 		return apd_problem_set(problem, APD_PROBLEM_THREAD_REQUIRED,
 			"thread_id: the agent \"%.*s\" runs only on a thread",
 			APD_STR_FMT(agent->agent_id));
-	if ((input || !messages) && check_against(thread, agent->input, body, input,
-					    APD_STR("null"), "/input", problem) < 0)
+	if ((input || !messages) &&
+		check_against(
+			thread, agent->input, body, input, APD_STR("null"), "/input", problem) < 0)
 		return -1;
 	return check_against(thread, agent->config, body, configurable, APD_STR("{}"),
 		"/config/configurable", problem);
@@ -127,8 +128,7 @@ static void add_messages(struct apd_buf *out, struct api_thread *thread,
 	const struct apd_json *body, uint32_t messages)
 {
 	apd_buf_lit(out, "[");
-	apd_json_each_item(body, messages, m)
-	{
+	apd_json_each_item (body, messages, m) {
 		struct apd_id id;
 
 		apd_json_add_comma(out);
@@ -138,8 +138,7 @@ static void add_messages(struct apd_buf *out, struct api_thread *thread,
 		}
 		id = apd_id_next(&thread->ids, apd_clock_wall_us());
 		apd_buf_lit(out, "{");
-		apd_json_each_member(body, m, k)
-		{
+		apd_json_each_member (body, m, k) {
 			if (apd_json_is(body, k, APD_STR("id")))
 				continue;
 			apd_json_add_comma(out);
@@ -216,8 +215,8 @@ static void compose(struct api_thread *thread, const struct apd_json *body,
 	apd_buf_lit(out, "}");
 	ret_body->text = spec->request = apd_text_of(out);
 	/* An agent's id needs no escapes: its slice is what lies between the quotes. */
-	spec->agent_id = (struct apd_str){
-		ret_body->text->data + p_agent.start + 1, p_agent.len - 2};
+	spec->agent_id =
+		(struct apd_str){ret_body->text->data + p_agent.start + 1, p_agent.len - 2};
 	spec->input = at_place(ret_body->text, p_input);
 	spec->messages = at_place(ret_body->text, p_messages);
 	spec->config = at_place(ret_body->text, p_config);
@@ -225,8 +224,8 @@ static void compose(struct api_thread *thread, const struct apd_json *body,
 }
 
 /* Decides which thread the run is on: the one named, a kept new one, or none but its own. */
-static void choose_thread(struct api_thread *thread, const struct apd_json *body,
-	struct apd_run_spec *spec)
+static void choose_thread(
+	struct api_thread *thread, const struct apd_json *body, struct apd_run_spec *spec)
 {
 	uint32_t id = apd_json_given(body, 0, APD_STR("thread_id"));
 
@@ -289,7 +288,7 @@ unsigned api_modes_of(const struct apd_json *json, uint32_t i)
 
 	if (apd_json_type(json, i) != APD_JSON_ARRAY)
 		return mode_of(json, i);
-	apd_json_each_item(json, i, item)
+	apd_json_each_item (json, i, item)
 		modes |= mode_of(json, item);
 	return modes;
 }

@@ -102,8 +102,7 @@ void api_create_and_stream(struct apd_http_request *request, void *data)
 /* Asks whether the runtime has the run in memory. */
 static void ask_find(struct api_call *call)
 {
-	struct apd_run_row *row =
-		apd_runtime_find_run(call->api->deps.runtime, &call->run_id);
+	struct apd_run_row *row = apd_runtime_find_run(call->api->deps.runtime, &call->run_id);
 
 	call->outcome = row ? API_ROW : API_ABSENT;
 	call->row = apd_run_row_ref(row);
@@ -160,8 +159,8 @@ static void absent(struct api_call *call)
 
 static void ask_wait(struct api_call *call)
 {
-	if (apd_runtime_join_run(call->api->deps.runtime, &call->run_id, APD_MODE_WAIT,
-		    &call->run_call) < 0)
+	if (apd_runtime_join_run(
+		    call->api->deps.runtime, &call->run_id, APD_MODE_WAIT, &call->run_call) < 0)
 		absent(call);
 }
 
@@ -282,8 +281,8 @@ void api_delete_run(struct apd_http_request *request, void *data)
 
 static void ask_stream(struct api_call *call)
 {
-	if (apd_runtime_join_run(call->api->deps.runtime, &call->run_id, APD_MODE_STREAM,
-		    &call->run_call) < 0)
+	if (apd_runtime_join_run(
+		    call->api->deps.runtime, &call->run_id, APD_MODE_STREAM, &call->run_call) < 0)
 		absent(call);
 }
 
@@ -342,13 +341,15 @@ static uint64_t last_event_id(const struct apd_http_request *request)
 
 void api_stream_run(struct apd_http_request *request, void *data)
 {
-	struct api_call *call = about_run(data, request, API_OP_STREAM_RUN, ask_stream, answer_stream);
+	struct api_call *call =
+		about_run(data, request, API_OP_STREAM_RUN, ask_stream, answer_stream);
 
 	if (!call)
 		return;
 	call->run_call.ops = &api_stream_ops;
-	call->stream = api_stream_create(call,
-		query_modes(api_thread_of(call->api, request), request), last_event_id(request), false);
+	call->stream =
+		api_stream_create(call, query_modes(api_thread_of(call->api, request), request),
+			last_event_id(request), false);
 	api_call_send(call);
 }
 

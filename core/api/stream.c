@@ -13,18 +13,18 @@ struct api_stream {
 	struct apd_http_stream *http; /* [http] NULL before it begins and after it closed */
 	struct apd_event_reader reader;
 	struct api_projection projection;
-	uint64_t from;      /* shows what is behind this event; UINT64_MAX: what comes next */
-	bool creator;       /* its client created the run */
-	bool whole;         /* its client wants the run from its first event on */
-	bool greeted;       /* [http] metadata was shown */
-	uint64_t pulled;    /* [http] the last event that was given to the socket */
-	bool reading;       /* the reader is initialised */
-	bool ended;         /* [http] nothing follows */
-	unsigned modes;     /* API_MODE_...; 0: those that the run was created with */
+	uint64_t from; /* shows what is behind this event; UINT64_MAX: what comes next */
+	bool creator; /* its client created the run */
+	bool whole; /* its client wants the run from its first event on */
+	bool greeted; /* [http] metadata was shown */
+	uint64_t pulled; /* [http] the last event that was given to the socket */
+	bool reading; /* the reader is initialised */
+	bool ended; /* [http] nothing follows */
+	unsigned modes; /* API_MODE_...; 0: those that the run was created with */
 	struct apd_watch watch;
-	bool watching;      /* [runtime] */
+	bool watching; /* [runtime] */
 	struct apd_task news, taken;
-	_Atomic bool news_due;  /* the news task is on its way */
+	_Atomic bool news_due; /* the news task is on its way */
 	_Atomic bool taken_due; /* the taken task is */
 	_Atomic uint64_t taken_seq;
 };
@@ -98,7 +98,7 @@ void api_stream_unwatch(struct api_stream *stream)
 static uint32_t channels_of(unsigned modes)
 {
 	return (modes & API_MODE_MESSAGES ? 1u << AP_CHANNEL_MESSAGES : 0) |
-	       (modes & API_MODE_CUSTOM ? 1u << AP_CHANNEL_CUSTOM : 0);
+		(modes & API_MODE_CUSTOM ? 1u << AP_CHANNEL_CUSTOM : 0);
 }
 
 /* [runtime] The run exists: from here on the log tells of it. */
@@ -230,7 +230,8 @@ static bool show_next(struct api_stream *stream, struct apd_buf *out)
 		return true;
 	case APD_READ_MISSED:
 		/* What it has seen before, or what other runs did before, it need not see. */
-		if (stream->reader.next_seq > stream->from + 1 && !(stream->whole && !stream->greeted))
+		if (stream->reader.next_seq > stream->from + 1 &&
+			!(stream->whole && !stream->greeted))
 			end_missed(stream, out);
 		return true;
 	}

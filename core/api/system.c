@@ -25,8 +25,9 @@ void api_info(struct apd_http_request *request, void *data)
 	apd_buf_lit(&out, "{\"name\":\"apd\"");
 	apd_json_member_str(&out, "version", apd_str(api->deps.version));
 	apd_json_member_str(&out, "protocol", APD_STR("0.1.6"));
-	apd_buf_lit(&out, ",\"flags\":{\"agents\":true,\"runs\":true,\"threads\":false,"
-			  "\"store\":false,\"assistants\":false,\"crons\":false}}");
+	apd_buf_lit(&out,
+		",\"flags\":{\"agents\":true,\"runs\":true,\"threads\":false,"
+		"\"store\":false,\"assistants\":false,\"crons\":false}}");
 	apd_http_reply_json(request, 200, &out);
 }
 
@@ -51,7 +52,8 @@ struct metrics {
 };
 
 /* Adds one metric without labels. */
-static void add(struct apd_buf *out, const char *name, const char *type, const char *help, uint64_t value)
+static void add(
+	struct apd_buf *out, const char *name, const char *type, const char *help, uint64_t value)
 {
 	apd_buf_addf(out, "# HELP %s %s\n# TYPE %s %s\n%s %" PRIu64 "\n", name, help, name, type,
 		name, value);
@@ -70,11 +72,14 @@ static void add_gauge(struct apd_buf *out, const char *name, const char *help, u
 static void add_runtime(struct apd_buf *out, const struct apd_runtime_stats *stats)
 {
 	add_counter(out, "apd_runs_created_total", "Runs created.", stats->created);
-	apd_buf_lit(out, "# HELP apd_runs_ended_total Runs ended, by status.\n"
-			 "# TYPE apd_runs_ended_total counter\n");
-	apd_buf_addf(out, "apd_runs_ended_total{status=\"success\"} %" PRIu64 "\n", stats->succeeded);
+	apd_buf_lit(out,
+		"# HELP apd_runs_ended_total Runs ended, by status.\n"
+		"# TYPE apd_runs_ended_total counter\n");
+	apd_buf_addf(
+		out, "apd_runs_ended_total{status=\"success\"} %" PRIu64 "\n", stats->succeeded);
 	apd_buf_addf(out, "apd_runs_ended_total{status=\"error\"} %" PRIu64 "\n", stats->failed);
-	apd_buf_addf(out, "apd_runs_ended_total{status=\"timeout\"} %" PRIu64 "\n", stats->timed_out);
+	apd_buf_addf(
+		out, "apd_runs_ended_total{status=\"timeout\"} %" PRIu64 "\n", stats->timed_out);
 	apd_buf_addf(out, "apd_runs_ended_total{status=\"interrupted\"} %" PRIu64 "\n",
 		stats->interrupted);
 	add_counter(out, "apd_runs_retried_total", "Attempts after the first.", stats->retried);
@@ -97,7 +102,8 @@ static void add_pool(struct apd_buf *out, struct apd_pool *pool)
 	add_gauge(out, "apd_workers", "Worker processes alive.", stats.workers);
 	add_counter(out, "apd_workers_spawned_total", "Worker processes started.", stats.spawned);
 	add_counter(out, "apd_worker_crashes_total", "Workers that died unasked.", stats.crashes);
-	add_counter(out, "apd_workers_killed_total", "Workers killed for not stopping.", stats.killed);
+	add_counter(
+		out, "apd_workers_killed_total", "Workers killed for not stopping.", stats.killed);
 	add_counter(out, "apd_agent_log_dropped_total", "Log lines of agents dropped.",
 		stats.log_dropped);
 }
@@ -108,9 +114,10 @@ static void add_http(struct apd_buf *out, const struct apd_http_server *server)
 
 	apd_http_server_stats(server, &stats);
 	add_counter(out, "apd_http_requests_total", "Requests received.", stats.requests);
-	apd_buf_lit(out, "# HELP apd_http_responses_total Answers, by class of status.\n"
-			 "# TYPE apd_http_responses_total counter\n");
-	for (unsigned class = 1; class < APD_COUNT(stats.responses); class++)
+	apd_buf_lit(out,
+		"# HELP apd_http_responses_total Answers, by class of status.\n"
+		"# TYPE apd_http_responses_total counter\n");
+	for (unsigned class = 1; class < APD_COUNT(stats.responses); class ++)
 		apd_buf_addf(out, "apd_http_responses_total{class=\"%uxx\"} %" PRIu64 "\n", class,
 			stats.responses[class]);
 	add_gauge(out, "apd_http_connections", "Connections open.", stats.connections);
@@ -150,8 +157,10 @@ static void answer_metrics(struct apd_task *task)
 	struct metrics *metrics = apd_container_of(task, struct metrics, back);
 	struct apd_buf out = {0};
 
-	apd_buf_addf(&out, "# HELP apd_info What runs.\n# TYPE apd_info gauge\n"
-			   "apd_info{version=\"%s\"} 1\n", metrics->api->deps.version);
+	apd_buf_addf(&out,
+		"# HELP apd_info What runs.\n# TYPE apd_info gauge\n"
+		"apd_info{version=\"%s\"} 1\n",
+		metrics->api->deps.version);
 	add_runtime(&out, &metrics->runtime);
 	add_pool(&out, metrics->api->deps.pool);
 	add_http(&out, metrics->api->server);

@@ -14,7 +14,7 @@
 
 #define APD_FRAME_MAGIC 0x5041u
 #define APD_FRAME_MAX   (1u << 20) /* bytes of payload in one frame */
-#define APD_FRAME_MORE  0x8000u    /* in type: the message goes on in the next frame */
+#define APD_FRAME_MORE  0x8000u /* in type: the message goes on in the next frame */
 
 /* The descriptors a worker starts with. */
 #define APD_WORKER_SOCKET_FD 3
@@ -22,9 +22,9 @@
 
 struct apd_frame {
 	uint32_t length; /* of the payload in this frame */
-	uint16_t type;   /* enum apd_frame_type, perhaps with APD_FRAME_MORE */
+	uint16_t type; /* enum apd_frame_type, perhaps with APD_FRAME_MORE */
 	uint16_t magic;
-	uint32_t run;    /* the run's number within the worker; 0: none */
+	uint32_t run; /* the run's number within the worker; 0: none */
 	uint32_t arg;
 };
 
@@ -37,41 +37,41 @@ struct apd_frame {
 
 enum apd_frame_type {
 	/* daemon to worker */
-	APD_FRAME_SETUP = 1,  /* first of all: {struct apd_setup, plugin's file name} */
-	APD_FRAME_CREATE,     /* makes an instance: arg its number {agent id in the plugin, agent_id, settings} */
-	APD_FRAME_INVOKE,     /* run, arg instance {struct apd_invoke, run_id, thread_id, agent_id, input,
+	APD_FRAME_SETUP = 1, /* first of all: {struct apd_setup, plugin's file name} */
+	APD_FRAME_CREATE, /* makes an instance: arg its number {agent id in the plugin, agent_id, settings} */
+	APD_FRAME_INVOKE, /* run, arg instance {struct apd_invoke, run_id, thread_id, agent_id, input,
 				 messages, transcript, config, metadata, values, resume, jump, continuation} */
-	APD_FRAME_STOP,       /* run, arg enum apd_stop_reason */
-	APD_FRAME_COMMITTED,  /* run, arg the commit's number {int32_t status as a field of 4 bytes} */
-	APD_FRAME_CREDIT,     /* run, arg bytes; run 0: credit for log lines */
-	APD_FRAME_LISTENING,  /* run, arg channel bits */
-	APD_FRAME_PING,       /* arg comes back in the PONG */
-	APD_FRAME_QUIT,       /* destroy the instances, deinit, exit 0 */
+	APD_FRAME_STOP, /* run, arg enum apd_stop_reason */
+	APD_FRAME_COMMITTED, /* run, arg the commit's number {int32_t status as a field of 4 bytes} */
+	APD_FRAME_CREDIT, /* run, arg bytes; run 0: credit for log lines */
+	APD_FRAME_LISTENING, /* run, arg channel bits */
+	APD_FRAME_PING, /* arg comes back in the PONG */
+	APD_FRAME_QUIT, /* destroy the instances, deinit, exit 0 */
 
 	/* worker to daemon */
 	APD_FRAME_HELLO = 32, /* the plugin is mapped and valid {description as JSON} */
-	APD_FRAME_FAILED,     /* it is not, or the setup failed {step, message}; the worker exits */
-	APD_FRAME_CREATED,    /* arg instance {int32_t status as a field, code, message} */
-	APD_FRAME_EMIT,       /* run, arg channel {ns, node, data} */
-	APD_FRAME_COMMIT,     /* run, arg the commit's number, from 1; 0: of a relaxed run, wants no
+	APD_FRAME_FAILED, /* it is not, or the setup failed {step, message}; the worker exits */
+	APD_FRAME_CREATED, /* arg instance {int32_t status as a field, code, message} */
+	APD_FRAME_EMIT, /* run, arg channel {ns, node, data} */
+	APD_FRAME_COMMIT, /* run, arg the commit's number, from 1; 0: of a relaxed run, wants no
 				 COMMITTED {name, ns, patch, removed} */
-	APD_FRAME_ASK,        /* run, arg n {continuation, n times: id, ns, payload} */
-	APD_FRAME_DONE,       /* run, arg (uint32_t)ap_status {code, message} */
-	APD_FRAME_LOG,        /* run or 0, arg ap_level {message} */
-	APD_FRAME_PONG,       /* arg of the PING */
-	APD_FRAME_MISUSE,     /* run or 0 {what the plugin did, for the log} */
+	APD_FRAME_ASK, /* run, arg n {continuation, n times: id, ns, payload} */
+	APD_FRAME_DONE, /* run, arg (uint32_t)ap_status {code, message} */
+	APD_FRAME_LOG, /* run or 0, arg ap_level {message} */
+	APD_FRAME_PONG, /* arg of the PING */
+	APD_FRAME_MISUSE, /* run or 0 {what the plugin did, for the log} */
 };
 
 /* The first field of SETUP. */
 struct apd_setup {
-	uint32_t describe;    /* 1: exit after HELLO */
-	uint32_t emit_max;    /* bytes */
+	uint32_t describe; /* 1: exit after HELLO */
+	uint32_t emit_max; /* bytes */
 	uint32_t commit_max;
 	uint32_t log_max;
-	int32_t parent;       /* the daemon's pid, to notice that it died before PDEATHSIG was set */
-	uint32_t debug;       /* 1: look for misuse that costs time to find */
-	uint64_t memory_max;  /* RLIMIT_AS in bytes, 0: none */
-	uint32_t files_max;   /* RLIMIT_NOFILE, 0: leave */
+	int32_t parent; /* the daemon's pid, to notice that it died before PDEATHSIG was set */
+	uint32_t debug; /* 1: look for misuse that costs time to find */
+	uint64_t memory_max; /* RLIMIT_AS in bytes, 0: none */
+	uint32_t files_max; /* RLIMIT_NOFILE, 0: leave */
 	uint32_t processes_max; /* RLIMIT_NPROC, 0: leave */
 };
 
@@ -113,9 +113,9 @@ int apd_fields_struct(struct apd_fields *fields, void *ret_struct, size_t size);
 
 /* Puts messages together from what comes off a socket. All zero but max is an empty one. */
 struct apd_frame_reader {
-	size_t max;          /* bytes of a whole message */
-	struct apd_buf in;   /* what was read and not yet taken */
-	size_t taken;        /* how much of it was */
+	size_t max; /* bytes of a whole message */
+	struct apd_buf in; /* what was read and not yet taken */
+	size_t taken; /* how much of it was */
 	struct apd_buf whole; /* a message that is being put together */
 };
 
@@ -130,7 +130,7 @@ void apd_frame_reader_got(struct apd_frame_reader *reader, size_t n);
  * which stays until the next call; 0 if more must be read; -EBADMSG for a bad
  * header, -EMSGSIZE for a message over max.
  */
-int apd_frame_reader_next(struct apd_frame_reader *reader, struct apd_frame *ret_frame,
-	struct apd_str *ret_payload);
+int apd_frame_reader_next(
+	struct apd_frame_reader *reader, struct apd_frame *ret_frame, struct apd_str *ret_payload);
 
 #endif

@@ -29,8 +29,8 @@ struct apd_invocation {
 	struct apd_id run_id;
 	struct apd_id thread_id;
 	struct apd_str agent_id;
-	struct apd_str input;        /* "null" when the request has none */
-	struct apd_str messages;     /* absent when the request has none */
+	struct apd_str input; /* "null" when the request has none */
+	struct apd_str messages; /* absent when the request has none */
 	struct apd_str transcript;
 	struct apd_str config;
 	struct apd_str metadata;
@@ -39,10 +39,10 @@ struct apd_invocation {
 	struct apd_str jump;
 	struct apd_str continuation;
 	uint32_t attempt;
-	uint32_t flags;       /* AP_RUN_... */
-	uint32_t listening;   /* bits of channels that somebody reads */
-	uint32_t credit;      /* bytes of events the run may send before it must wait */
-	int64_t deadline_ns;  /* on the runtime's monotonic clock, 0 for none */
+	uint32_t flags; /* AP_RUN_... */
+	uint32_t listening; /* bits of channels that somebody reads */
+	uint32_t credit; /* bytes of events the run may send before it must wait */
+	int64_t deadline_ns; /* on the runtime's monotonic clock, 0 for none */
 	/*
 	 * Nobody was promised anything about this run: commit() may return as soon
 	 * as the step is on its way. Such commits have the number 0.
@@ -51,7 +51,7 @@ struct apd_invocation {
 };
 
 enum apd_stop_reason {
-	APD_STOP_CANCEL = 1,   /* check() gives AP_E_CANCELLED, commit() still works */
+	APD_STOP_CANCEL = 1, /* check() gives AP_E_CANCELLED, commit() still works */
 	APD_STOP_DEADLINE = 2, /* AP_E_DEADLINE */
 	APD_STOP_ROLLBACK = 3, /* AP_E_CANCELLED, commit() fails with it too */
 };
@@ -72,14 +72,16 @@ struct apd_host_ops {
 	struct apd_slot *(*acquire)(struct apd_host *host, struct apd_str agent_id, bool alone);
 
 	/* Starts the run in the slot. Frames of one loop turn leave together. */
-	void (*invoke)(struct apd_host *host, struct apd_slot *slot, const struct apd_invocation *what);
+	void (*invoke)(
+		struct apd_host *host, struct apd_slot *slot, const struct apd_invocation *what);
 
 	/* Tells the agent to stop. May be called again with a later reason. */
 	void (*stop)(struct apd_host *host, struct apd_slot *slot, enum apd_stop_reason reason);
 
 	/* Answers the commit with this number: AP_OK when durable, or a failure. Number 0: nobody
 	 * waits, and nothing is sent. */
-	void (*committed)(struct apd_host *host, struct apd_slot *slot, uint32_t number, ap_status status);
+	void (*committed)(
+		struct apd_host *host, struct apd_slot *slot, uint32_t number, ap_status status);
 
 	/* Gives the run credit for so many more bytes of events. */
 	void (*credit)(struct apd_host *host, struct apd_slot *slot, uint32_t bytes);
@@ -105,7 +107,7 @@ struct apd_host {
 /* An agent's event. JSON has been scanned and message order checked by the host. */
 struct apd_emission {
 	ap_channel channel;
-	struct apd_str ns;   /* JSON array, or absent */
+	struct apd_str ns; /* JSON array, or absent */
 	struct apd_str node; /* or absent */
 	struct apd_str data; /* JSON object */
 };
@@ -115,7 +117,7 @@ struct apd_commit {
 	uint32_t number; /* for ops->committed(); 0: nobody waits for that */
 	struct apd_str name;
 	struct apd_str ns;
-	struct apd_str patch;   /* JSON object */
+	struct apd_str patch; /* JSON object */
 	struct apd_str removed; /* JSON array of strings, or absent */
 };
 

@@ -13,32 +13,33 @@
 /* One entry under `agents:` in the configuration. */
 struct apd_agent_config {
 	const char *agent_id;
-	const char *plugin;   /* the plugin's name or file name */
-	const char *agent;    /* the agent's id in it; NULL: its only one */
+	const char *plugin; /* the plugin's name or file name */
+	const char *agent; /* the agent's id in it; NULL: its only one */
 	const char *settings; /* JSON object, or NULL for {} */
 	const char *metadata; /* JSON object, or NULL */
-	int64_t timeout_ns;   /* 0: the default, as in all below */
+	int64_t timeout_ns; /* 0: the default, as in all below */
 	int64_t grace_ns;
 	uint32_t max_queue;
 	uint32_t max_attempts;
-	int isolation;        /* enum apd_isolation, -1: the default */
-	const char *const *env; /* "NAME" to pass on or "NAME=value" to set; NULL-terminated, or NULL */
+	int isolation; /* enum apd_isolation, -1: the default */
+	const char *const
+		*env; /* "NAME" to pass on or "NAME=value" to set; NULL-terminated, or NULL */
 };
 
 struct apd_host_config {
 	const char *const *plugin_dirs; /* NULL-terminated, in order */
-	const char *worker_path;        /* apd-worker */
+	const char *worker_path; /* apd-worker */
 	const struct apd_agent_config *agents;
 	size_t n_agents;
-	const char *default_agent;      /* or NULL */
-	bool serve_listed_only;         /* plugins.serve: listed */
+	const char *default_agent; /* or NULL */
+	bool serve_listed_only; /* plugins.serve: listed */
 	enum apd_isolation isolation;
-	uint32_t max_workers;           /* a plugin */
-	uint32_t max_queue;             /* an agent */
+	uint32_t max_workers; /* a plugin */
+	uint32_t max_queue; /* an agent */
 	uint32_t max_attempts;
 	uint32_t emit_max, commit_max, log_max; /* bytes */
-	size_t message_max;             /* bytes of one message from a worker */
-	uint64_t memory_max;            /* of a worker, bytes; 0: no limit */
+	size_t message_max; /* bytes of one message from a worker */
+	uint64_t memory_max; /* of a worker, bytes; 0: no limit */
 	uint32_t files_max, processes_max; /* 0: no limit of ours */
 	int64_t timeout_ns, grace_ns, drain_ns, hello_ns, idle_ns;
 	bool debug;
@@ -80,10 +81,10 @@ void apd_pool_stop(struct apd_pool *pool, unsigned timeout_ms);
 void apd_pool_destroy(struct apd_pool *pool);
 
 struct apd_pool_stats {
-	uint64_t workers;   /* alive now */
-	uint64_t spawned;   /* since the start */
-	uint64_t crashes;   /* deaths that were not asked for */
-	uint64_t killed;    /* by us, for not stopping */
+	uint64_t workers; /* alive now */
+	uint64_t spawned; /* since the start */
+	uint64_t crashes; /* deaths that were not asked for */
+	uint64_t killed; /* by us, for not stopping */
 	uint64_t log_dropped;
 };
 /* Numbers for /metrics. [any] */

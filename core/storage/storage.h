@@ -44,7 +44,7 @@ struct apd_batch {
 	struct apd_list link; /* the engine's while it has the batch */
 	struct apd_op ops[APD_BATCH_OPS];
 	uint32_t n_ops;
-	bool lazy;        /* nobody waits for it: it may wait some milliseconds for company */
+	bool lazy; /* nobody waits for it: it may wait some milliseconds for company */
 	uint32_t missing; /* out: deletes that found nothing, which is no error */
 	/*
 	 * Called once on the thread of the runtime: 0 when the batch is durable,

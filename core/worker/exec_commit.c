@@ -70,8 +70,8 @@ static ap_status send_and_wait(struct apd_exec *exec, const struct apd_str field
 	bool over;
 
 	if (!apd_commit_waits(exec->relaxed, wait.number, fields[2].len + fields[3].len)) {
-		apd_sender_add(&exec->worker->sender, APD_SEND_LATER, APD_FRAME_COMMIT, exec->number,
-			0, fields, 4);
+		apd_sender_add(&exec->worker->sender, APD_SEND_LATER, APD_FRAME_COMMIT,
+			exec->number, 0, fields, 4);
 		pthread_mutex_unlock(&exec->op_lock);
 		return AP_OK;
 	}

@@ -20,7 +20,7 @@ struct apd_sender {
 	bool kicked; /* a listener was told to flush and did not begin */
 	bool die; /* the process ends when the daemon is gone */
 	bool broken; /* the daemon is gone: frames are dropped */
-	bool timed;    /* the timer is set */
+	bool timed; /* the timer is set */
 	unsigned frames; /* in pending */
 	int64_t flushed_ns; /* when the last write ended */
 	struct apd_buf pending;
@@ -30,7 +30,7 @@ struct apd_sender {
 /* When a frame has to leave. */
 enum apd_urgency {
 	APD_SEND_LATER = 0, /* with what follows at once, else within a millisecond */
-	APD_SEND_SOON,      /* within some 50 us; more may follow at once */
+	APD_SEND_SOON, /* within some 50 us; more may follow at once */
 	APD_SEND_NOW, /* somebody waits for it */
 };
 

@@ -83,7 +83,8 @@ static void *worker_main(void *unused)
 
 /* Takes the body, parses it and suspends; answers when it is called again. */
 static enum MHD_Result handle(void *data, struct MHD_Connection *connection, const char *url,
-	const char *method, const char *version, const char *upload, size_t *upload_size, void **state)
+	const char *method, const char *version, const char *upload, size_t *upload_size,
+	void **state)
 {
 	struct request *request = *state;
 	struct MHD_Response *response;
@@ -135,7 +136,8 @@ static void *loop_main(void *data)
 	struct loop *loop = data;
 	int epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	struct epoll_event event = {.events = EPOLLIN, .data.fd = loop->event_fd}, ready[8];
-	const union MHD_DaemonInfo *info = MHD_get_daemon_info(loop->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+	const union MHD_DaemonInfo *info =
+		MHD_get_daemon_info(loop->daemon, MHD_DAEMON_INFO_EPOLL_FD);
 	MHD_UNSIGNED_LONG_LONG timeout;
 	uint64_t count;
 
@@ -158,7 +160,8 @@ static void *loop_main(void *data)
 /* A listening socket that shares its port with the other threads'. */
 static int listen_on(uint16_t *port)
 {
-	struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(*port),
+	struct sockaddr_in address = {.sin_family = AF_INET,
+		.sin_port = htons(*port),
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t size = sizeof(address);
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), one = 1;

@@ -76,7 +76,7 @@ struct apd_writer {
 	pthread_cond_t wake;
 	struct apd_list waiting;
 	unsigned n_waiting;
-	bool idle;   /* it sleeps until it is woken */
+	bool idle; /* it sleeps until it is woken */
 	bool dozing; /* only lazy batches wait: it sleeps until they have waited enough */
 	bool urgent; /* something waits that is not lazy, or there is enough of it */
 	bool stop;

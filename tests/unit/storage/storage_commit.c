@@ -300,6 +300,35 @@ static void told_is_durable(void **state)
 		assert_int_equal(fixture_has(f, &ids[i]), 0);
 }
 
+/* Batches that nobody waits for gather in one transaction, and one that is waited for takes them along. */
+static void lazy_batches_gather(void **state)
+{
+	struct fixture *f = *state;
+	struct apd_storage_stats before, after;
+	struct call *calls[40];
+
+	for (int round = 0; round < 2; round++) {
+		apd_sqlite_stats(f->storage, &before);
+		for (size_t i = 0; i < APD_COUNT(calls); i++) {
+			struct apd_run_row *row = fixture_row(f, (struct row_spec){0});
+
+			calls[i] = call_create(f);
+			apd_batch_put_run(&calls[i]->batch, row);
+			apd_run_row_unref(row);
+			calls[i]->batch.lazy = round == 0 || i + 1 < APD_COUNT(calls);
+			call_send(calls[i]);
+		}
+		for (size_t i = APD_COUNT(calls); i-- > 0;)
+			assert_int_equal(call_wait(calls[i]), 0);
+		for (size_t i = 1; i < APD_COUNT(calls); i++)
+			assert_true(calls[i]->place > calls[i - 1]->place);
+		for (size_t i = 0; i < APD_COUNT(calls); i++)
+			call_destroy(calls[i]);
+		apd_sqlite_stats(f->storage, &after);
+		assert_true(after.commits - before.commits < APD_COUNT(calls) / 2);
+	}
+}
+
 /* Rows of half a megabyte, a hundred and fifty in all: more than the WAL may keep. */
 static void wal_starts_anew(void **state)
 {
@@ -338,6 +367,7 @@ int main(void)
 		TEST(batch_is_atomic),
 		TEST(bad_one_fails_alone),
 		TEST(empty_batch),
+		TEST(lazy_batches_gather),
 		TEST(batch_is_sent_again_from_done),
 		TEST(closing_commits_what_waits),
 		TEST(told_is_durable),

@@ -87,6 +87,31 @@ static void test_commit_fails(void **state)
 	driver_quit(&d);
 }
 
+/* A relaxed run waits for every sixteenth commit only, and is still heard of while it is busy. */
+static void test_relaxed(void **state)
+{
+	const struct apd_invoke relaxed = {.attempt = 1, .credit = CREDIT, .relaxed = 1};
+	struct driver d;
+
+	(void)state;
+	driver_serve(&d, "commits", "commits", false);
+	driver_invoke_with(&d, 1, "20", &relaxed, APD_STR_ABSENT, APD_STR_ABSENT);
+	for (uint32_t n = 1; n <= 20; n++) {
+		driver_expect(&d, APD_FRAME_COMMIT);
+		assert_int_equal(d.frame.arg, n == 16 ? 16 : 0);
+		if (n == 16)
+			driver_committed(&d, AP_OK);
+	}
+	driver_expect_done(&d, 1, AP_OK);
+	/* Nothing follows these commits until the run is stopped: they come by themselves. */
+	driver_invoke_with(&d, 2, "-2", &relaxed, APD_STR_ABSENT, APD_STR_ABSENT);
+	driver_expect(&d, APD_FRAME_COMMIT);
+	driver_expect(&d, APD_FRAME_COMMIT);
+	driver_send(&d, APD_FRAME_STOP, 2, APD_STOP_CANCEL, NULL, 0);
+	driver_expect_done(&d, 2, AP_E_CANCELLED);
+	driver_quit(&d);
+}
+
 /* All of 32 runs are inside at once, wherever the frames were cut by reads. */
 static void test_together(void **state)
 {
@@ -326,6 +351,7 @@ int main(void)
 		cmocka_unit_test(test_echo_in_process),
 		cmocka_unit_test(test_long_input),
 		cmocka_unit_test(test_commit_fails),
+		cmocka_unit_test(test_relaxed),
 		cmocka_unit_test(test_together),
 		cmocka_unit_test(test_together_at_once),
 		cmocka_unit_test(test_events),
