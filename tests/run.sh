@@ -10,9 +10,9 @@ install_packages $build_packages $test_packages
 failed=""
 for preset in ${PRESETS:-asan tsan release}; do
 	echo "== $preset"
-	cmake --preset "$preset" >/dev/null
+	cmake --preset "$preset" -DAPD_TESTS=ON >/dev/null
 	cmake --build --preset "$preset"
-	ctest --preset "$preset" -j "$(nproc)" || failed="$failed $preset"
+	ctest --preset "$preset" --no-tests=error -j "$(nproc)" || failed="$failed $preset"
 done
 if [ -n "$failed" ]; then
 	echo "failed:$failed" >&2

@@ -117,8 +117,7 @@ void api_call_release(struct api_call *call)
 	free(call);
 }
 
-/* [runtime] Refused, or not to be answered any more. */
-static void refused(struct apd_run_call *run_call, const struct apd_problem *problem)
+void api_call_refused(struct apd_run_call *run_call, const struct apd_problem *problem)
 {
 	struct api_call *call = apd_container_of(run_call, struct api_call, run_call);
 
@@ -155,5 +154,6 @@ static void accepted(struct apd_run_call *run_call)
 	api_call_home(call);
 }
 
-const struct apd_run_call_ops api_call_wait_ops = {.refused = refused, .ended = ended};
-const struct apd_run_call_ops api_call_accept_ops = {.refused = refused, .accepted = accepted};
+const struct apd_run_call_ops api_call_wait_ops = {.refused = api_call_refused, .ended = ended};
+const struct apd_run_call_ops api_call_accept_ops = {
+	.refused = api_call_refused, .accepted = accepted};

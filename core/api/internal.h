@@ -180,6 +180,9 @@ void api_call_release(struct api_call *call);
 /* [http] Tells the runtime that the client has left; at most once. */
 void api_call_leave(struct api_call *call);
 
+/* [runtime] Refused; sends the problem home unless there is an outcome already. */
+void api_call_refused(struct apd_run_call *run_call, const struct apd_problem *problem);
+
 /* [runtime] The run_call_ops that end in an outcome. */
 extern const struct apd_run_call_ops api_call_wait_ops;
 extern const struct apd_run_call_ops api_call_accept_ops;

@@ -125,20 +125,8 @@ static void on_ended(struct apd_run_call *run_call)
 	apd_container_of(run_call, struct api_call, run_call)->finished = true;
 }
 
-/* [runtime] Refused, or (shutdown) no more to come: the log is closed then. */
-static void on_refused(struct apd_run_call *run_call, const struct apd_problem *problem)
-{
-	struct api_call *call = apd_container_of(run_call, struct api_call, run_call);
-
-	call->finished = true;
-	if (call->outcome != API_NOTHING)
-		return;
-	call->outcome = API_PROBLEM;
-	call->problem = *problem;
-	api_call_home(call);
-}
-
-const struct apd_run_call_ops api_stream_ops = {on_refused, on_accepted, on_ended};
+/* Refused behind accepted (shutdown): the log is closed then, which ends the stream. */
+const struct apd_run_call_ops api_stream_ops = {api_call_refused, on_accepted, on_ended};
 
 /* Tells the runtime what the creator's socket has taken, once for many events. */
 static void tell_taken(struct api_stream *stream)
