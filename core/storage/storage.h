@@ -99,7 +99,7 @@ struct apd_run_query {
  * the rows (the caller's references; free() the array), -ETIME past the time
  * budget, -E2BIG when the rows weigh more than 64 MiB (ask for fewer), -EINVAL
  * for a filter that is no JSON, or another negative errno. The rows are newest
- * first by (created_us, run_id) and come without their output. The query's
+ * first by run_id, which is the order of creation, and come without their output. The query's
  * ranges must live until then.
  */
 struct apd_run_search {

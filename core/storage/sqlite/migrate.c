@@ -9,7 +9,8 @@
  * Runs are a table with a rowid: they are wide, and a table keeps up to a page
  * of a row in place where WITHOUT ROWID keeps a quarter. Metadata stands before
  * the wide columns, so that a scan over it does not follow their overflow pages.
- * The order of searches is (created_us, run_id) and every index ends with it;
+ * The order of searches is that of run_id, which is the order of creation and,
+ * unlike created_us, knows no clock that jumps back; every index ends with it.
  * run_status leaves out success, which is most runs and found as fast by date.
  */
 static const char version_1[] =
@@ -33,10 +34,9 @@ static const char version_1[] =
 	" error TEXT,"
 	" output TEXT"
 	") STRICT;"
-	"CREATE INDEX run_created ON run (created_us, run_id);"
-	"CREATE INDEX run_thread ON run (thread_id, created_us, run_id);"
-	"CREATE INDEX run_agent ON run (agent_id, created_us, run_id);"
-	"CREATE INDEX run_status ON run (status, created_us, run_id) WHERE status <> 1;"
+	"CREATE INDEX run_thread ON run (thread_id, run_id);"
+	"CREATE INDEX run_agent ON run (agent_id, run_id);"
+	"CREATE INDEX run_status ON run (status, run_id) WHERE status <> 1;"
 	"CREATE INDEX run_ephemeral ON run (ended_us) WHERE (flags & 1) AND ended_us > 0;";
 
 const char *const apd_schema_steps[] = {

@@ -35,7 +35,7 @@ static int load_active(sqlite3 *db, struct apd_load *load)
 	r = apd_db_prepare(db,
 		"SELECT " APD_RUN_COLUMNS " FROM run INDEXED BY run_status"
 		" WHERE status = 0 AND status <> 1" /* the index's own words, or it is not used */
-		" ORDER BY created_us, run_id",
+		" ORDER BY run_id",
 		&stmt);
 	if (r < 0)
 		return r;

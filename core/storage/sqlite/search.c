@@ -30,17 +30,18 @@ static size_t slot_of(const struct apd_run_query *query)
 static const char *source_of(const struct apd_run_query *query)
 {
 	if (query->thread_id)
-		return "run_thread WHERE 1";
+		return " INDEXED BY run_thread WHERE 1";
 	if (query->status >= 0 && query->status != APD_RUN_SUCCESS)
-		return "run_status WHERE status <> 1";
-	return query->agent_id.ptr ? "run_agent WHERE 1" : "run_created WHERE 1";
+		return " INDEXED BY run_status WHERE status <> 1";
+	/* The key itself needs no name: nothing else gives the order. */
+	return query->agent_id.ptr ? " INDEXED BY run_agent WHERE 1" : " WHERE 1";
 }
 
 /* Writes the statement of a query. The status is no parameter, since it decides about the index. */
 static void write_sql(struct apd_buf *sql, const struct apd_run_query *query)
 {
 	apd_buf_addf(
-		sql, "SELECT " APD_RUN_COLUMNS_LISTED " FROM run INDEXED BY %s", source_of(query));
+		sql, "SELECT " APD_RUN_COLUMNS_LISTED " FROM run%s", source_of(query));
 	if (query->thread_id)
 		apd_buf_lit(sql, " AND thread_id = ?1");
 	if (query->agent_id.ptr)
@@ -49,7 +50,7 @@ static void write_sql(struct apd_buf *sql, const struct apd_run_query *query)
 		apd_buf_addf(sql, " AND status = %d", query->status);
 	if (query->metadata.ptr)
 		apd_buf_lit(sql, " AND apd_contains(metadata, ?3)");
-	apd_buf_lit(sql, " ORDER BY created_us DESC, run_id DESC LIMIT ?4 OFFSET ?5");
+	apd_buf_lit(sql, " ORDER BY run_id DESC LIMIT ?4 OFFSET ?5");
 }
 
 /* The prepared statement of a query. */

@@ -21,7 +21,8 @@ static void active_runs_oldest_first(void **state)
 	for (size_t i = 0; i < load.n_runs; i++) {
 		assert_int_equal(load.runs[i]->status, APD_RUN_PENDING);
 		if (i)
-			assert_true(load.runs[i - 1]->created_us <= load.runs[i]->created_us);
+			assert_true(memcmp(load.runs[i - 1]->run_id.bytes,
+					    load.runs[i]->run_id.bytes, 16) < 0);
 	}
 	fixture_rows_free(load.runs, load.n_runs);
 }
