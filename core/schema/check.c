@@ -6,8 +6,8 @@
 
 /* What any value may take, and what each of its tokens and bytes adds. */
 #define STEPS_BASE      1000000
-#define STEPS_PER_TOKEN 64
-#define STEPS_PER_BYTE  4
+#define STEPS_PER_TOKEN 8
+#define STEPS_PER_BYTE  1
 
 bool apd_schema_type_matches(uint32_t types, const struct apd_json *doc, uint32_t i)
 {

@@ -110,7 +110,8 @@ struct schema_pattern {
 	struct schema_pattern *next; /* in the schema, to be freed */
 	void *code; /* pcre2_code */
 	struct apd_str text;
-	bool anchored; /* matches at the start of a string only */
+	uint32_t in_vain; /* how many characters one item may look at and then not match */
+	bool refers_back; /* to what a group matched */
 };
 
 /* A format that is asserted. */
@@ -248,6 +249,7 @@ struct schema_compile {
 	size_t node_count, node_cap;
 	struct schema_node **by_token;
 	struct apd_buf scratch;
+	size_t pattern_bytes;
 	uint64_t looked_at; /* members that were walked past on the way to what $refs mean */
 };
 

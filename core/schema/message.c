@@ -74,7 +74,7 @@ const char *apd_schema_quote(const struct apd_json *doc, uint32_t i, char out[64
 	memcpy(out, s.ptr, 44);
 	out[44] = '\0';
 	apd_schema_trim_utf8(out);
-	strcat(out, s.ptr[0] == '"' ? "...\"" : "...");
+	snprintf(out + strlen(out), 64 - strlen(out), "%s", s.ptr[0] == '"' ? "...\"" : "...");
 	return out;
 }
 

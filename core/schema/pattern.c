@@ -1,10 +1,12 @@
 /*
  * Patterns: regular expressions as ECMA-262 has them, run by PCRE2.
  *
- * What they may cost is bounded by counting what PCRE2 counts, its backtracks:
- * a match starts with a low limit, and each higher one is paid for in steps.
- * For that to hold nothing may repeat uncounted, which is why PCRE2 must not
- * make repeats possessive by itself, and patterns must not do so either.
+ * What they may cost is bounded by having PCRE2 call back before every item of
+ * the pattern, each time that it comes there. How far it moved since the last
+ * time is what it did meanwhile: a repeat runs ahead through the string, but
+ * something stands behind it. PCRE2's own match limit would not do. It is counted
+ * anew for each place where a match may start, and what runs ahead or back
+ * through the string between two counts costs nothing of it.
  */
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
@@ -12,14 +14,14 @@
 #include "base/alloc.h"
 #include "schema/internal.h"
 
-#define MAX_PATTERN        4096
-#define FIRST_LIMIT        2048 /* backtracks for a short string, before any are paid for */
-#define LOWEST_LIMIT       64
-#define HIGHEST_LIMIT      (1u << 20)
-#define LIMITS_PER_STEP    64
-#define LOOKED_AT_PER_STEP 256
-#define HEAP_KIB           16384
-#define COST_OF_STARTING   4
+#define MAX_PATTERN      4096
+#define MAX_PATTERNS     (128u << 10) /* bytes of all of a schema's, plus PATTERN_EXTRA for each */
+#define PATTERN_EXTRA    32
+#define HEAP_KIB         16384
+#define COST_OF_STARTING 3 /* steps */
+
+/* What is counted while matching is smaller than a step. */
+#define TICKS_PER_STEP 2
 
 /* True for "(" followed by something that ECMA-262 has, or by what only sets options. */
 static bool is_portable_group(struct apd_str s)
@@ -101,9 +103,9 @@ static const char *find_foreign(struct apd_str s)
 /* Compiles the code; NULL with *ret_code and *ret_offset set when it cannot be. */
 static pcre2_code *compile_code(struct apd_str text, int *ret_code, size_t *ret_offset)
 {
-	uint32_t options = PCRE2_UTF | PCRE2_NO_AUTO_POSSESS | PCRE2_DOLLAR_ENDONLY |
-		PCRE2_ALT_BSUX | PCRE2_ALLOW_EMPTY_CLASS | PCRE2_MATCH_UNSET_BACKREF |
-		PCRE2_NEVER_BACKSLASH_C | PCRE2_DUPNAMES;
+	uint32_t options = PCRE2_UTF | PCRE2_AUTO_CALLOUT | PCRE2_DOLLAR_ENDONLY | PCRE2_ALT_BSUX |
+		PCRE2_ALLOW_EMPTY_CLASS | PCRE2_MATCH_UNSET_BACKREF | PCRE2_NEVER_BACKSLASH_C |
+		PCRE2_DUPNAMES;
 	pcre2_compile_context *context = pcre2_compile_context_create(NULL);
 	pcre2_code *code;
 
@@ -121,6 +123,24 @@ static pcre2_code *compile_code(struct apd_str text, int *ret_code, size_t *ret_
 	return code;
 }
 
+/* The largest least count of a quantifier. */
+static uint32_t longest_repeat(struct apd_str s)
+{
+	uint32_t most = 0;
+
+	for (size_t i = 0; i < s.len; i++) {
+		uint32_t n = 0;
+
+		if (s.ptr[i] != '{')
+			continue;
+		while (i + 1 < s.len && s.ptr[i + 1] >= '0' && s.ptr[i + 1] <= '9' && n < 100000)
+			n = n * 10 + (uint32_t)(s.ptr[++i] - '0');
+		if (n > most)
+			most = n;
+	}
+	return most;
+}
+
 int apd_schema_pattern_compile(
 	struct schema_compile *c, uint32_t token, const struct schema_pattern **ret_pattern)
 {
@@ -128,7 +148,7 @@ int apd_schema_pattern_compile(
 	const char *foreign;
 	PCRE2_UCHAR words[120] = "out of memory";
 	struct apd_buf translated = {0};
-	uint32_t options = 0;
+	uint32_t last_group = 0, back = 0;
 	size_t offset = 0;
 	pcre2_code *code;
 	struct apd_str text;
@@ -140,6 +160,11 @@ int apd_schema_pattern_compile(
 	if (text.len > MAX_PATTERN)
 		return apd_schema_refuse(
 			c, token, "the pattern is longer than %d bytes", MAX_PATTERN);
+	/* Compiling takes some microseconds a byte. */
+	c->pattern_bytes += text.len + PATTERN_EXTRA;
+	if (c->pattern_bytes > MAX_PATTERNS)
+		return apd_schema_refuse(
+			c, token, "the patterns of the schema are too long together");
 	foreign = find_foreign(text);
 	if (foreign)
 		return apd_schema_refuse(c, token, "the pattern has %s", foreign);
@@ -153,11 +178,13 @@ int apd_schema_pattern_compile(
 			c, token, "the pattern is wrong at byte %zu: %s", offset, (char *)words);
 	}
 	pattern = apd_schema_alloc(&c->schema->blocks, 1, sizeof(*pattern));
-	pcre2_pattern_info(code, PCRE2_INFO_ALLOPTIONS, &options);
+	pcre2_pattern_info(code, PCRE2_INFO_BACKREFMAX, &last_group);
+	pcre2_pattern_info(code, PCRE2_INFO_MAXLOOKBEHIND, &back);
 	*pattern = (struct schema_pattern){.next = c->schema->patterns,
 		.code = code,
 		.text = text,
-		.anchored = options & PCRE2_ANCHORED};
+		.in_vain = longest_repeat(text) + back,
+		.refers_back = last_group > 0};
 	c->schema->patterns = pattern;
 	*ret_pattern = pattern;
 	return 0;
@@ -166,6 +193,26 @@ int apd_schema_pattern_compile(
 void apd_schema_pattern_free(struct schema_pattern *pattern)
 {
 	pcre2_code_free(pattern->code);
+}
+
+/* A match that goes on. */
+struct matching {
+	int64_t ticks; /* left */
+	int64_t per_item;
+	int64_t per_256_bytes;
+	size_t at; /* where it was when it was last heard of */
+};
+
+/* Counts what was done since it was last called; ends the match when that is too much. */
+static int count(pcre2_callout_block *block, void *data)
+{
+	struct matching *m = data;
+	size_t now = block->current_position;
+	size_t moved = now > m->at ? now - m->at : m->at - now;
+
+	m->at = now;
+	m->ticks -= m->per_item + (int64_t)moved * m->per_256_bytes / 256;
+	return m->ticks < 0 ? PCRE2_ERROR_CALLOUT : 0;
 }
 
 /* Makes what a match needs, once a check; false if there is no memory. */
@@ -189,40 +236,42 @@ void apd_schema_pattern_finish(struct schema_check *c)
 		pcre2_match_context_free(c->match_context);
 }
 
-/*
- * What a match may cost in steps. PCRE2 counts backtracks anew for each place
- * where the match may start. An anchored pattern has but one of these; yet each
- * backtrack may look ahead over the whole string, which is uncounted but fast.
- */
-static int64_t cost_of(const struct schema_pattern *pattern, size_t len, uint32_t limit)
+/* Counts a match of the pattern; large patterns may look at much for each character. */
+static struct matching begin(
+	const struct schema_check *c, const struct schema_pattern *pattern, struct apd_str s)
 {
-	int64_t per_step = pattern->anchored ? LOOKED_AT_PER_STEP : LIMITS_PER_STEP;
+	struct matching m = {
+		.ticks = c->steps * TICKS_PER_STEP,
+		.per_item = 1 + pattern->in_vain / 16 + (int64_t)pattern->text.len / 256,
+		.per_256_bytes = 64 + (int64_t)pattern->text.len,
+	};
 
-	return COST_OF_STARTING + ((int64_t)len + 1) * limit / per_step;
+	if (pattern->refers_back)
+		m.per_item += (int64_t)s.len / 64;
+	return m;
 }
 
 bool apd_schema_pattern_matches(
 	struct schema_check *c, const struct schema_pattern *pattern, struct apd_str s)
 {
-	uint32_t limit = FIRST_LIMIT;
-	int r = PCRE2_ERROR_MATCHLIMIT;
+	const pcre2_code *code = pattern->code;
+	PCRE2_SPTR text = (PCRE2_SPTR)s.ptr;
+	struct matching m;
+	int r;
 
 	if (!prepare(c)) {
 		c->exhausted = true;
 		return false;
 	}
-	limit /= s.len < FIRST_LIMIT / LOWEST_LIMIT ? (uint32_t)s.len + 1
-						    : FIRST_LIMIT / LOWEST_LIMIT;
-	for (; r == PCRE2_ERROR_MATCHLIMIT && limit <= HIGHEST_LIMIT; limit *= 4) {
-		if (!apd_schema_spend(c, cost_of(pattern, s.len, limit)))
-			return false;
-		pcre2_set_match_limit(c->match_context, limit);
-		r = pcre2_match(pattern->code, (PCRE2_SPTR)s.ptr, s.len, 0, PCRE2_NO_UTF_CHECK,
+	if (!apd_schema_spend(c, COST_OF_STARTING))
+		return false;
+	m = begin(c, pattern, s);
+	pcre2_set_callout(c->match_context, count, &m);
+	r = pcre2_match(code, text, s.len, 0, PCRE2_NO_UTF_CHECK, c->match_data, c->match_context);
+	if (r == PCRE2_ERROR_JIT_STACKLIMIT)
+		r = pcre2_match(code, text, s.len, 0, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT,
 			c->match_data, c->match_context);
-		if (r == PCRE2_ERROR_JIT_STACKLIMIT)
-			r = pcre2_match(pattern->code, (PCRE2_SPTR)s.ptr, s.len, 0,
-				PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, c->match_data, c->match_context);
-	}
+	c->steps = m.ticks / TICKS_PER_STEP;
 	if (r < 0 && r != PCRE2_ERROR_NOMATCH)
 		c->exhausted = true;
 	return r >= 0;
