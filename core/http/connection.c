@@ -14,21 +14,6 @@
 #include "base/log.h"
 #include "http/internal.h"
 
-/* Lets a connection in, unless even those that would be refused are too many. */
-enum MHD_Result apd_http_connection_accept(
-	void *data, const struct sockaddr *address, socklen_t len)
-{
-	const struct apd_http_thread *thread = data;
-	const struct apd_http_server *server = thread->server;
-
-	(void)address;
-	(void)len;
-	return atomic_load_explicit(&server->connections, memory_order_relaxed) <
-			(uint64_t)server->config.max_connections + APD_HTTP_EXCESS
-		? MHD_YES
-		: MHD_NO;
-}
-
 static void *connection_create(struct apd_http_thread *thread, struct MHD_Connection *mhd)
 {
 	struct apd_http_connection *connection = apd_calloc(1, sizeof(*connection));

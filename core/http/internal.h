@@ -21,12 +21,17 @@
 /* Connections beyond the limit that still get a 503 rather than a closed socket. */
 #define APD_HTTP_EXCESS 64
 
+/* What is not read but dropped of a request may be so many times as long as a good body. */
+#define APD_HTTP_DISCARD_LIMIT 4
+
 /* What an epoll event or a timer is about; the first member of what it is in. */
 enum apd_http_watch_type {
 	APD_HTTP_WATCH_DAEMON, /* libmicrohttpd has events */
+	APD_HTTP_WATCH_LISTEN, /* connections wait */
 	APD_HTTP_WATCH_WAKE, /* another thread wants this one's attention */
 	APD_HTTP_WATCH_CONNECTION,
 	APD_HTTP_WATCH_STREAM,
+	APD_HTTP_WATCH_LINGER,
 };
 
 struct apd_http_watch {
@@ -58,11 +63,14 @@ struct apd_http_thread {
 	int dead_fd; /* an end of a socketpair whose other end is closed: takeover.c */
 	struct MHD_Daemon *daemon;
 	struct apd_http_watch daemon_watch;
+	struct apd_http_watch listen_watch; /* the timer is for listening again */
 	struct apd_http_watch wake_watch;
 	struct apd_mailbox mailbox;
 	struct apd_heap timers;
 	int64_t now_ns; /* as of this turn of the loop */
 	bool resumed; /* libmicrohttpd has to run, although its sockets are quiet */
+	bool starved; /* there was no descriptor for a connection */
+	int64_t starved_ns; /* when the last time */
 	bool draining; /* no new requests, no streams */
 	bool reported; /* told stop() that nothing is in flight */
 	struct apd_list requests; /* all that libmicrohttpd or a caller has */
@@ -70,6 +78,8 @@ struct apd_http_thread {
 	struct apd_list orphans; /* those that outlived their thread, until they are answered */
 	struct apd_list streams; /* all */
 	struct apd_list ready; /* streams that want to be looked at */
+	struct apd_list lingers; /* sockets that are about to be closed, the oldest first */
+	unsigned n_lingers;
 	struct apd_list spare; /* requests to be used again */
 	unsigned n_spare;
 	uint64_t in_flight; /* requests being handled or answered */
@@ -110,7 +120,7 @@ struct apd_http_connection {
 	bool watched; /* fd is in our epoll set */
 	bool left; /* the client closed its side */
 	bool excess; /* over the limit: gets a 503 */
-	bool taken; /* a stream has the socket, and its place among the connections */
+	bool taken; /* others have the socket, and its place among the connections */
 	bool sending; /* an answer is on its way: the deadline is for progress */
 	int64_t deadline_ns; /* 0: none */
 	uint64_t acked; /* bytes the client's kernel had at the last look */
@@ -150,6 +160,7 @@ struct apd_http_request {
 	bool malformed; /* the head's framing cannot be trusted */
 	bool suspended; /* libmicrohttpd was told to leave it alone */
 	bool closing; /* the connection ends with the answer */
+	bool early; /* answered before the body was read */
 	bool told_gone;
 	struct apd_str method;
 	struct apd_str path; /* still encoded; in the arena, as are method and query */
@@ -176,11 +187,14 @@ struct apd_http_request {
 	char arena[768];
 };
 
+/* accept.c: new connections. */
+void apd_http_accept_event(struct apd_http_thread *thread);
+void apd_http_accept_timer(struct apd_http_thread *thread);
+void apd_http_accept_end(struct apd_http_thread *thread);
+
 /* connection.c: libmicrohttpd's connections, their deadlines and the watch over suspended ones. */
 void apd_http_connection_notify(void *data, struct MHD_Connection *mhd, void **context,
 	enum MHD_ConnectionNotificationCode code);
-enum MHD_Result apd_http_connection_accept(
-	void *data, const struct sockaddr *address, socklen_t len);
 struct apd_http_connection *apd_http_connection_of(struct MHD_Connection *mhd);
 void apd_http_connection_deadline(struct apd_http_connection *connection, unsigned ms);
 void apd_http_connection_timer(struct apd_http_connection *connection);
@@ -217,6 +231,7 @@ void apd_http_cors_preflight(struct apd_http_request *request);
 /* reply.c: answers. */
 void apd_http_reply_refusal(struct apd_http_request *request);
 void apd_http_reply_options(struct apd_http_request *request);
+void apd_http_add_date(struct apd_buf *head);
 
 /* takeover.c: a socket leaves libmicrohttpd. */
 int apd_http_takeover(struct apd_http_request *request, int *ret_fd);
@@ -226,6 +241,14 @@ void apd_http_stream_event(struct apd_http_stream *stream, uint32_t events);
 void apd_http_stream_timer(struct apd_http_stream *stream);
 void apd_http_streams_run(struct apd_http_thread *thread);
 void apd_http_streams_end(struct apd_http_thread *thread);
+
+/* linger.c: sockets on which a refused client may still send. */
+struct apd_http_linger;
+int apd_http_linger_reply(struct apd_http_request *request, int status, const char *content_type,
+	struct apd_str body);
+void apd_http_linger_event(struct apd_http_linger *linger);
+void apd_http_linger_timer(struct apd_http_linger *linger);
+void apd_http_lingers_end(struct apd_http_thread *thread);
 
 /* thread.c: the loop. */
 int apd_http_thread_init(

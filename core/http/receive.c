@@ -8,9 +8,6 @@
 #include "http/internal.h"
 #include "http/url.h"
 
-/* A discarded body may be so many times as long as a good one. */
-#define DISCARD_LIMIT 4
-
 /* The first line is in: from now on the client has so long to send the rest. */
 void *apd_http_receive_target(void *data, const char *uri, struct MHD_Connection *mhd)
 {
@@ -41,6 +38,13 @@ static bool is_refused_early(const struct apd_http_request *request)
 		request->refused_status == 503;
 }
 
+/* What libmicrohttpd is told of a request that was answered, suspended or dropped. */
+static enum MHD_Result result_of(const struct apd_http_request *request)
+{
+	/* One that was suspended meanwhile is closed when it is resumed. */
+	return request->state == APD_HTTP_DROPPED && !request->suspended ? MHD_NO : MHD_YES;
+}
+
 /* The head is in. */
 static enum MHD_Result receive_head(
 	struct apd_http_request *request, const char *method, const char *version)
@@ -55,8 +59,10 @@ static enum MHD_Result receive_head(
 	apd_http_judge(request);
 	if (is_refused_early(request)) {
 		apd_http_request_flight(request, true);
+		request->state = APD_HTTP_HANDLING;
+		request->early = true;
 		apd_http_reply_refusal(request);
-		return request->state == APD_HTTP_DROPPED ? MHD_NO : MHD_YES;
+		return result_of(request);
 	}
 	if (!request->refused_status && request->announced)
 		request->body = apd_text_alloc((size_t)request->announced);
@@ -103,7 +109,7 @@ static enum MHD_Result receive_body(
 	if (request->refused_status) {
 		if (request->charged)
 			discard(request);
-		return request->received / DISCARD_LIMIT > limit ? MHD_NO : MHD_YES;
+		return request->received / APD_HTTP_DISCARD_LIMIT > limit ? MHD_NO : MHD_YES;
 	}
 	if (request->body)
 		memcpy(request->body->data + at, piece, size);
@@ -134,8 +140,7 @@ static enum MHD_Result receive_end(struct apd_http_request *request)
 		apd_http_refuse(request, 500, APD_PROBLEM_INTERNAL, "the request was not answered");
 		apd_http_reply_refusal(request);
 	}
-	/* One that was suspended meanwhile is closed when it is resumed. */
-	return request->state == APD_HTTP_DROPPED && !request->suspended ? MHD_NO : MHD_YES;
+	return result_of(request);
 }
 
 /* libmicrohttpd's handler, called for all of these. */

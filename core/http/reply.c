@@ -1,6 +1,7 @@
 /* Answers: a status, headers and a buffer become a response of libmicrohttpd's. */
 #include <assert.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "http/internal.h"
 
@@ -61,6 +62,18 @@ static void queue(struct apd_http_request *request, int status, const char *cont
 	MHD_destroy_response(response);
 }
 
+/* Adds the Date to a head that libmicrohttpd does not write. */
+void apd_http_add_date(struct apd_buf *head)
+{
+	time_t now = time(NULL);
+	struct tm tm;
+	char date[64];
+
+	gmtime_r(&now, &tm);
+	strftime(date, sizeof(date), "Date: %a, %d %b %Y %H:%M:%S GMT\r\n", &tm);
+	apd_buf_add_str(head, apd_str(date));
+}
+
 void apd_http_reply(struct apd_http_request *request, int status, const char *content_type,
 	struct apd_buf *body)
 {
@@ -71,6 +84,11 @@ void apd_http_reply(struct apd_http_request *request, int status, const char *co
 	if (request->state == APD_HTTP_ORPHAN) {
 		apd_buf_finish(body);
 		apd_http_request_destroy(request);
+		return;
+	}
+	if (request->early &&
+		apd_http_linger_reply(request, status, content_type, apd_buf_str(body)) == 0) {
+		apd_buf_finish(body);
 		return;
 	}
 	if (request->suspended) {

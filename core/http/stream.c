@@ -12,14 +12,14 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "http/internal.h"
 
-#define PULL_MAX 65536 /* bytes asked of a source at once */
-#define KEEP_MAX 262144 /* bytes of the thread's scratch memory that are kept */
-#define TURN_MAX 512 /* streams looked at before requests have their turn again */
+#define PULL_MAX   65536 /* bytes asked of a source at once */
+#define UNSENT_MAX 131072 /* bytes that the kernel takes of us before it has sent them */
+#define KEEP_MAX   262144 /* bytes of the thread's scratch memory that are kept */
+#define TURN_MAX   512 /* streams looked at before requests have their turn again */
 
 struct apd_http_stream {
 	struct apd_http_watch watch; /* the timer is for heartbeats, or for a stalled client */
@@ -70,6 +70,9 @@ static void stream_destroy(struct apd_http_stream *stream)
 		/* Closing with unread input would reset the connection under the last event. */
 		while (recv(stream->fd, rest, sizeof(rest), MSG_DONTWAIT) == sizeof(rest))
 			;
+		/* close() is not enough: a child between fork and exec still has the socket, so
+		 * that epoll would tell of it with the pointer to what is freed here. */
+		epoll_ctl(thread->epoll_fd, EPOLL_CTL_DEL, stream->fd, NULL);
 		close(stream->fd);
 		apd_http_count(&thread->n_streams, -1);
 		atomic_fetch_sub_explicit(&thread->server->connections, 1, memory_order_relaxed);
@@ -260,16 +263,11 @@ void apd_http_stream_timer(struct apd_http_stream *stream)
 /* Adds the head of the answer. */
 static void add_head(struct apd_buf *out, struct apd_http_request *request)
 {
-	time_t now = time(NULL);
-	struct tm tm;
-	char date[64];
-
-	gmtime_r(&now, &tm);
-	strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S GMT", &tm);
-	apd_buf_addf(out,
-		"HTTP/1.1 200 OK\r\nDate: %s\r\nContent-Type: text/event-stream\r\n"
-		"Cache-Control: no-cache\r\nX-Accel-Buffering: no\r\nConnection: close\r\n",
-		date);
+	apd_buf_lit(out, "HTTP/1.1 200 OK\r\n");
+	apd_http_add_date(out);
+	apd_buf_lit(out,
+		"Content-Type: text/event-stream\r\nCache-Control: no-cache\r\n"
+		"X-Accel-Buffering: no\r\nConnection: close\r\n");
 	if (!request->http_1_0)
 		apd_buf_lit(out, "Transfer-Encoding: chunked\r\n");
 	apd_http_cors_add_headers(request);
@@ -284,11 +282,13 @@ static void serve(struct apd_http_stream *stream, struct apd_http_request *reque
 	struct apd_http_thread *thread = stream->thread;
 	unsigned stall_ms = thread->server->config.stall_timeout_ms;
 	struct epoll_event event = {.events = EPOLLRDHUP | EPOLLOUT | EPOLLET};
-	int on = 1, off = 0;
+	int on = 1, off = 0, unsent_max = UNSENT_MAX;
 
 	event.data.ptr = &stream->watch;
 	setsockopt(stream->fd, IPPROTO_TCP, TCP_CORK, &off, sizeof(off));
 	setsockopt(stream->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	/* Else the kernel would hold megabytes of events for a client that reads slowly. */
+	setsockopt(stream->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent_max, sizeof(unsent_max));
 	/* Heartbeats to a machine that vanished would fit the kernel's buffer for hours. */
 	if (stall_ms)
 		setsockopt(stream->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &stall_ms, sizeof(stall_ms));

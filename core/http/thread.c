@@ -47,12 +47,14 @@ int apd_http_thread_init(
 	thread->index = index;
 	thread->listen_fd = thread->epoll_fd = thread->wake_fd = thread->dead_fd = -1;
 	thread->daemon_watch.type = APD_HTTP_WATCH_DAEMON;
+	thread->listen_watch.type = APD_HTTP_WATCH_LISTEN;
 	thread->wake_watch.type = APD_HTTP_WATCH_WAKE;
 	apd_list_init(&thread->requests);
 	apd_list_init(&thread->gone);
 	apd_list_init(&thread->orphans);
 	apd_list_init(&thread->streams);
 	apd_list_init(&thread->ready);
+	apd_list_init(&thread->lingers);
 	apd_list_init(&thread->spare);
 	apd_mailbox_init(&thread->mailbox, wake_mailbox, thread);
 	thread->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
@@ -95,15 +97,15 @@ void apd_http_thread_finish(struct apd_http_thread *thread)
 	close_fd(&thread->dead_fd);
 }
 
-/* Starts libmicrohttpd on the thread's socket, without a thread of its own. */
+/* Starts libmicrohttpd, without a thread or a listening socket of its own. */
 static int start_daemon(struct apd_http_thread *thread)
 {
 	const struct apd_http_config *config = &thread->server->config;
 	size_t memory = (config->max_header + CONNECTION_MEMORY + 1023) / 1024 * 1024;
 
-	thread->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_TURBO,
-		0, apd_http_connection_accept, thread, apd_http_receive, NULL,
-		MHD_OPTION_LISTEN_SOCKET, thread->listen_fd, MHD_OPTION_CONNECTION_LIMIT,
+	thread->daemon = MHD_start_daemon(
+		MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_TURBO,
+		0, NULL, NULL, apd_http_receive, NULL, MHD_OPTION_CONNECTION_LIMIT,
 		config->max_connections + APD_HTTP_EXCESS, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
 		memory, MHD_OPTION_CONNECTION_TIMEOUT, 0u, MHD_OPTION_NOTIFY_CONNECTION,
 		apd_http_connection_notify, thread, MHD_OPTION_URI_LOG_CALLBACK,
@@ -134,6 +136,9 @@ static bool take_events(struct apd_http_thread *thread, struct epoll_event *even
 		case APD_HTTP_WATCH_DAEMON:
 			daemon = true;
 			break;
+		case APD_HTTP_WATCH_LISTEN:
+			apd_http_accept_event(thread);
+			break;
 		case APD_HTTP_WATCH_WAKE:
 			if (read(thread->wake_fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
 				apd_log(APD_LOG_WARN, APD_HTTP_ROOM, "eventfd: %s",
@@ -147,6 +152,10 @@ static bool take_events(struct apd_http_thread *thread, struct epoll_event *even
 			/* The watch is a stream's first member. */
 			apd_http_stream_event(
 				(struct apd_http_stream *)(void *)about, events[i].events);
+			break;
+		case APD_HTTP_WATCH_LINGER:
+			/* As is a linger's. */
+			apd_http_linger_event((struct apd_http_linger *)(void *)about);
 			break;
 		}
 	}
@@ -166,6 +175,10 @@ static void run_timers(struct apd_http_thread *thread)
 		if (about->type == APD_HTTP_WATCH_CONNECTION)
 			apd_http_connection_timer(
 				apd_container_of(about, struct apd_http_connection, watch));
+		else if (about->type == APD_HTTP_WATCH_LISTEN)
+			apd_http_accept_timer(thread);
+		else if (about->type == APD_HTTP_WATCH_LINGER)
+			apd_http_linger_timer((struct apd_http_linger *)(void *)about);
 		else
 			apd_http_stream_timer((struct apd_http_stream *)(void *)about);
 	}
@@ -183,8 +196,7 @@ static void tell_gone(struct apd_http_thread *thread)
 static void begin_drain(struct apd_http_thread *thread)
 {
 	thread->draining = true;
-	MHD_quiesce_daemon(thread->daemon);
-	close_fd(&thread->listen_fd);
+	apd_http_accept_end(thread);
 	apd_http_streams_end(thread);
 }
 
@@ -266,6 +278,7 @@ static void end_loop(struct apd_http_thread *thread)
 	apd_mailbox_drain(&thread->mailbox);
 	apd_http_streams_run(thread);
 	apd_http_streams_end(thread);
+	apd_http_lingers_end(thread);
 	apd_list_each_safe (request, next, &thread->requests, link)
 		if (request->state == APD_HTTP_SUSPENDED)
 			apd_http_request_orphan(request);
@@ -315,11 +328,12 @@ int apd_http_thread_start(struct apd_http_thread *thread)
 	r = watch(thread, MHD_get_daemon_info(thread->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd,
 		&thread->daemon_watch);
 	if (r == 0)
+		r = watch(thread, thread->listen_fd, &thread->listen_watch);
+	if (r == 0)
 		r = watch(thread, thread->wake_fd, &thread->wake_watch);
 	if (r == 0)
 		r = create_thread(thread);
 	if (r < 0) {
-		MHD_quiesce_daemon(thread->daemon);
 		MHD_stop_daemon(thread->daemon);
 		thread->daemon = NULL;
 		return r;

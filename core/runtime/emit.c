@@ -3,13 +3,8 @@
  * way. They are given back when they are in the log and, where the run was
  * created by a stream that keeps up, when that stream has taken them.
  */
+#include "host/event_cost.h"
 #include "runtime/internal.h"
-
-/* What an event costs: the bytes of its data, as the worker and the host reckon it too. */
-static uint64_t event_cost(struct apd_str data)
-{
-	return data.len;
-}
 
 /* Gives back what is owed once it is worth a frame, or when the agent may be waiting for it. */
 static void give_back(struct apd_runtime *rt, struct apd_run *run)
@@ -59,7 +54,7 @@ void apd_rt_sink_emitted(void *data, struct apd_slot *slot, const struct apd_emi
 		.ns = emission->ns,
 		.node = emission->node,
 		.data = emission->data};
-	uint64_t cost = event_cost(emission->data);
+	uint64_t cost = apd_event_cost(emission->ns, emission->node, emission->data);
 
 	if (!run || run->phase != RUN_EXECUTING)
 		return;
@@ -109,7 +104,7 @@ static bool take_one(struct apd_run *run, uint64_t seq)
 	case APD_READ_EVENT:
 		if (event->kind == APD_EVENT_EMITTED && event->attempt == run->attempt &&
 			apd_id_eq(&event->run_id, &run->id))
-			run->owed += event_cost(event->data);
+			run->owed += apd_event_cost(event->ns, event->node, event->data);
 		return true;
 	case APD_READ_MISSED:
 		/* Nobody can say any more what those cost: give back all. */

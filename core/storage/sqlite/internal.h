@@ -88,6 +88,8 @@ struct apd_writer {
 	struct apd_list taken;
 	struct apd_mailbox *mailbox;
 	struct apd_checkpointer *checkpointer;
+	int failing; /* why the last transaction failed, or 0 */
+	uint64_t n_failed; /* transactions, since one succeeded */
 	_Atomic uint64_t commits;
 	_Atomic uint64_t batches;
 	_Atomic uint64_t failures;

@@ -15,7 +15,7 @@
 /* Which statement of the cache serves a query. */
 static size_t slot_of(const struct apd_run_query *query)
 {
-	size_t slot = (size_t)(query->status + 1);
+	size_t slot = (size_t)query->status + 1; /* 0 for any status, which is -1 */
 
 	assert(query->status >= -1 && query->status <= APD_RUN_INTERRUPTED);
 	slot = slot * 2 + (query->thread_id ? 1 : 0);

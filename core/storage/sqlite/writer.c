@@ -3,6 +3,7 @@
  * that one fsync serves all who came while the last one ran.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -85,6 +86,22 @@ static void count(struct apd_writer *writer, const struct group *group, size_t n
 	atomic_fetch_add_explicit(&writer->failures, failures, memory_order_relaxed);
 }
 
+/* Logs the beginning and the end of a time in which transactions fail, not each of them. */
+static void tell(struct apd_writer *writer, int r)
+{
+	if (r < 0 && r != writer->failing)
+		apd_log(APD_LOG_ERROR, "storage", "transactions fail, nothing is stored: %s",
+			strerror(-r));
+	if (r < 0)
+		writer->n_failed++;
+	else if (writer->failing)
+		apd_log(APD_LOG_INFO, "storage",
+			"transactions work again, after %" PRIu64 " that failed", writer->n_failed);
+	if (r == 0)
+		writer->n_failed = 0;
+	writer->failing = r;
+}
+
 /* Commits the next group and posts its results. */
 static void commit_group(struct apd_writer *writer)
 {
@@ -101,9 +118,8 @@ static void commit_group(struct apd_writer *writer)
 	apd_list_init(&group->batches);
 	apd_list_splice(&group->batches, &batches);
 	r = apd_apply_batches(&writer->apply, &group->batches, group->results);
+	tell(writer, r);
 	if (r < 0) {
-		apd_log(APD_LOG_ERROR, "storage", "a transaction of %zu batches failed: %s", n,
-			strerror(-r));
 		for (size_t i = 0; i < n; i++)
 			group->results[i] = r;
 		apd_list_each (batch, &group->batches, link)

@@ -1,4 +1,5 @@
 /* Bodies: of known size and chunked, too large, too many, and with unclear ends. */
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -165,6 +166,52 @@ static void announced_too_large(void **state)
 	assert_int_equal(lab_count(lab, &lab->n_handled), 0);
 }
 
+/* Sends all of a body before it reads: the refusal must still be there, and the body be dropped. */
+static void sent_before_reading(void **state)
+{
+	static const size_t sizes[] = {100001, 399999};
+	struct lab *lab = *state;
+	struct apd_http_stats stats;
+	struct client client;
+
+	for (size_t i = 0; i < APD_COUNT(sizes); i++) {
+		client_open_narrow(&client, lab->port);
+		assert_true(send_sized(&client, POST, sizes[i], sizes[i]));
+		expect_status(&client, 413, "body_too_large");
+		client_expect_end(&client);
+		apd_http_server_stats(lab->server, &stats);
+		assert_int_equal(stats.body_bytes, 0);
+		assert_int_equal(stats.suspended, 0);
+		client_close(&client);
+	}
+	assert_int_equal(lab_count(lab, &lab->n_handled), 0);
+}
+
+/* Who sends for ever is cut off. */
+static void sent_without_end(void **state)
+{
+	struct lab *lab = *state;
+	struct apd_http_stats stats;
+	struct client client;
+	char *bytes = apd_calloc(1, 1 << 20);
+	unsigned n = 0;
+
+	client_open(&client, lab->port);
+	assert_true(send_sized(&client, POST, 1u << 31, 0));
+	while (n < 64 && client_send_bytes(&client, bytes, 1 << 20))
+		n++;
+	assert_true(n < 64);
+	client_close(&client);
+	for (int i = 0; i < 5000; i++) {
+		apd_http_server_stats(lab->server, &stats);
+		if (stats.connections == 0)
+			break;
+		poll(NULL, 0, 2);
+	}
+	assert_int_equal(stats.connections, 0);
+	free(bytes);
+}
+
 static void chunked_too_large(void **state)
 {
 	struct lab *lab = *state;
@@ -298,6 +345,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(byte_by_byte, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(continues, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(announced_too_large, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(sent_before_reading, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(sent_without_end, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(chunked_too_large, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(chunked_without_end, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(bounded_in_all, set_up, tear_down),

@@ -1,4 +1,5 @@
 /* Streams of server-sent events: framing, heartbeats, slow and leaving clients. */
+#include <netinet/in.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -260,6 +261,42 @@ static void stalled_reader_is_dropped(void **state)
 	client_close(&client);
 }
 
+/* A second descriptor of the server's end of a connection, as a child has before it executes. */
+static int dup_of_server(const struct client *client)
+{
+	struct sockaddr_in mine, peer;
+	socklen_t len = sizeof(mine);
+
+	assert_int_equal(getsockname(client->fd, (struct sockaddr *)&mine, &len), 0);
+	for (int fd = 0; fd < 1024; fd++) {
+		len = sizeof(peer);
+		if (getpeername(fd, (struct sockaddr *)&peer, &len) == 0 &&
+			peer.sin_family == AF_INET && peer.sin_port == mine.sin_port)
+			return dup(fd);
+	}
+	fail_msg("the server's end of the connection was not found");
+	return -1;
+}
+
+/* What a closed stream's socket still tells, because a child has it, is of no interest. */
+static void socket_outlives_the_stream(void **state)
+{
+	struct lab *lab = *state;
+	struct client client;
+	int fd;
+
+	lab_start(lab);
+	open_stream(lab, &client, 1);
+	fd = dup_of_server(&client);
+	lab_feed(lab, "", true);
+	client_expect(&client, "0\r\n\r\n");
+	lab_wait_for(lab, &lab->n_ended, 1);
+	client_close(&client);
+	for (unsigned i = 0; i < 16; i++)
+		ask(lab->port, HELLO, 200);
+	close(fd);
+}
+
 /* A stream that cannot have a descriptor is refused, and its source told. */
 static void out_of_descriptors(void **state)
 {
@@ -344,6 +381,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(begun_for_nobody, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(slow_reader_gets_all, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(stalled_reader_is_dropped, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(socket_outlives_the_stream, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(out_of_descriptors, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(many_idle_streams, set_up, tear_down),
 	};

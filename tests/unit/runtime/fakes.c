@@ -8,6 +8,8 @@
 
 #include <cmocka.h>
 
+#include "host/event_cost.h"
+
 static int64_t mono_ns(const struct apd_clock *clock)
 {
 	return apd_container_of(clock, struct fake, clock)->now;
@@ -319,7 +321,8 @@ void fake_emit(struct fake *f, unsigned slot, ap_channel channel, const char *da
 {
 	struct apd_emission emission = {.channel = channel, .data = apd_str(data)};
 
-	f->slots[slot].credit -= (int64_t)emission.data.len;
+	f->slots[slot].credit -=
+		(int64_t)apd_event_cost(emission.ns, emission.node, emission.data);
 	apd_runtime_sink.emitted(f->rt, &f->slots[slot].base, &emission);
 }
 
