@@ -3,7 +3,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "base/alloc.h"
 #include "host/child.h"
@@ -14,31 +13,10 @@ struct apd_describe {
 	struct apd_deadline timeout;
 	struct apd_description *description;
 	char why[APD_WHY_SIZE];
+	bool unconfined;
 	apd_described_cb *done;
 	void *data;
 };
-
-void apd_setup_add(
-	struct apd_buf *out, const struct apd_host_config *config, const char *file, bool describe)
-{
-	struct apd_setup setup = {
-		.describe = describe,
-		.emit_max = config->emit_max,
-		.commit_max = config->commit_max,
-		.log_max = config->log_max,
-		.parent = (int32_t)getpid(),
-		.debug = config->debug,
-		.memory_max = config->memory_max,
-		.files_max = config->files_max,
-		.processes_max = config->processes_max,
-	};
-	const struct apd_str fields[] = {
-		{(const char *)&setup, sizeof(setup)},
-		apd_str(file),
-	};
-
-	apd_frame_add(out, APD_FRAME_SETUP, 0, 0, fields, APD_COUNT(fields));
-}
 
 /* Takes the step that failed and what it says. */
 static void take_failure(struct apd_describe *job, struct apd_str payload)
@@ -48,9 +26,11 @@ static void take_failure(struct apd_describe *job, struct apd_str payload)
 
 	if (apd_fields_next(&fields, &step) < 0 || apd_fields_next(&fields, &message) < 0)
 		snprintf(job->why, sizeof(job->why), "its worker failed and could not say why");
-	else
+	else {
+		job->unconfined = apd_setup_is_confinement(step);
 		snprintf(job->why, sizeof(job->why), "%.*s: %.*s", APD_STR_FMT(step),
 			APD_STR_FMT(message));
+	}
 }
 
 static const char *on_frame(
@@ -85,7 +65,7 @@ static void on_closed(struct apd_child *child)
 {
 	struct apd_describe *job = apd_container_of(child, struct apd_describe, child);
 
-	job->done(job->data, job->description, job->why);
+	job->done(job->data, job->description, job->why, job->unconfined);
 	free(job);
 }
 
@@ -107,13 +87,15 @@ void apd_describe_cancel(struct apd_describe *job)
 	apd_child_kill(&job->child, "apd is stopping");
 }
 
-int apd_describe_start(const struct apd_host_config *config, uv_loop_t *loop,
-	struct apd_deadlines *deadlines, int memfd, const char *name, apd_described_cb *done,
-	void *data, struct apd_describe **ret_describe)
+int apd_describe_start(const struct apd_host_config *config,
+	const struct apd_confinement *confinement, uv_loop_t *loop, struct apd_deadlines *deadlines,
+	int memfd, const char *name, apd_described_cb *done, void *data,
+	struct apd_describe **ret_describe)
 {
 	const struct apd_child_spec spec = {
 		.program = config->worker_path,
 		.name = name,
+		.env = (const char *const *)confinement->env,
 		.plugin_fd = memfd,
 		.message_max = config->message_max,
 		.in_process = config->in_process,
@@ -129,7 +111,7 @@ int apd_describe_start(const struct apd_host_config *config, uv_loop_t *loop,
 	job->done = done;
 	job->data = data;
 	apd_deadline_set_in(deadlines, &job->timeout, APD_DESCRIBE_NS);
-	apd_setup_add(&job->child.out, config, name, true);
+	apd_setup_add(&job->child.out, config, confinement, name, true);
 	apd_child_flush(&job->child);
 	*ret_describe = job;
 	return 0;

@@ -2,6 +2,7 @@
 #ifndef APD_HOST_DESCRIBE_H
 #define APD_HOST_DESCRIBE_H
 
+#include "host/confinement.h"
 #include "host/deadline.h"
 #include "host/description.h"
 #include "host/pool.h"
@@ -11,9 +12,11 @@
 
 /*
  * Called when the worker is gone, from the loop: the description, which is the
- * callee's, or NULL and a sentence that says why there is none.
+ * callee's, or NULL and a sentence that says why there is none; unconfined: it
+ * is not the file's fault.
  */
-typedef void apd_described_cb(void *data, struct apd_description *description, const char *why);
+typedef void apd_described_cb(
+	void *data, struct apd_description *description, const char *why, bool unconfined);
 
 struct apd_describe;
 
@@ -22,15 +25,12 @@ struct apd_describe;
  * the callback. Returns 0, or a negative errno when no worker could be started:
  * then the callback is not called. *ret_describe is valid until the callback.
  */
-int apd_describe_start(const struct apd_host_config *config, uv_loop_t *loop,
-	struct apd_deadlines *deadlines, int memfd, const char *name, apd_described_cb *done,
-	void *data, struct apd_describe **ret_describe);
+int apd_describe_start(const struct apd_host_config *config,
+	const struct apd_confinement *confinement, uv_loop_t *loop, struct apd_deadlines *deadlines,
+	int memfd, const char *name, apd_described_cb *done, void *data,
+	struct apd_describe **ret_describe);
 
 /* Kills the worker; the callback comes all the same, soon and from the loop. */
 void apd_describe_cancel(struct apd_describe *describe);
-
-/* Adds the SETUP frame that every worker begins with. */
-void apd_setup_add(
-	struct apd_buf *out, const struct apd_host_config *config, const char *file, bool describe);
 
 #endif

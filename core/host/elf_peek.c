@@ -36,6 +36,7 @@ struct image {
 	size_t size;
 	Elf64_Ehdr ehdr;
 	uint64_t symtab, strtab, strsz, hash, gnu_hash, runpath, rpath; /* 0 and NONE: not there */
+	uint64_t dynamic, n_dynamic;
 };
 
 #define NONE UINT64_MAX
@@ -127,6 +128,11 @@ static void note_dynamic(struct image *image, const Elf64_Dyn *dyn)
 	}
 }
 
+static bool get_dynamic(const struct image *image, uint64_t i, Elf64_Dyn *ret_dyn)
+{
+	return get(image, image->dynamic + i * sizeof(*ret_dyn), ret_dyn, sizeof(*ret_dyn));
+}
+
 static const char *read_dynamic(struct image *image)
 {
 	Elf64_Phdr phdr = {0};
@@ -141,14 +147,16 @@ static const char *read_dynamic(struct image *image)
 	n = phdr.p_filesz / sizeof(Elf64_Dyn);
 	if (n > DYNAMIC_MAX || phdr.p_offset > image->size)
 		return "its dynamic section is malformed";
+	image->dynamic = phdr.p_offset;
 	for (uint64_t i = 0; i < n; i++) {
 		Elf64_Dyn dyn;
 
-		if (!get(image, phdr.p_offset + i * sizeof(dyn), &dyn, sizeof(dyn)))
+		if (!get_dynamic(image, i, &dyn))
 			return "its dynamic section is cut off";
 		if (dyn.d_tag == DT_NULL)
 			break;
 		note_dynamic(image, &dyn);
+		image->n_dynamic++;
 	}
 	if (image->symtab == NONE || image->strtab == NONE)
 		return "it has no dynamic symbols";
@@ -243,14 +251,49 @@ static bool find_sysv(const struct image *image, uint64_t *ret_address)
 	return false;
 }
 
-static const char *origin_path(const struct image *image)
+/* True if the loader would look in the working directory: an entry is not absolute, or empty. */
+static bool is_relative(const char *path)
+{
+	for (const char *at = path; *path; at++) {
+		if (*at != '/')
+			return true;
+		at += strcspn(at, ":");
+		if (*at == '\0')
+			break;
+	}
+	return false;
+}
+
+/* The first library whose path begins in the working directory, or NULL. */
+static const char *relative_needed(const struct image *image)
+{
+	for (uint64_t i = 0; i < image->n_dynamic; i++) {
+		const char *name = NULL;
+		Elf64_Dyn dyn;
+
+		if (get_dynamic(image, i, &dyn) &&
+			(dyn.d_tag == DT_NEEDED || dyn.d_tag == DT_FILTER ||
+				dyn.d_tag == DT_AUXILIARY))
+			name = string_at(image, dyn.d_un.d_val);
+		if (name && name[0] != '/' && strchr(name, '/'))
+			return name;
+	}
+	return NULL;
+}
+
+static bool has_origin(const char *path)
+{
+	return strstr(path, "$ORIGIN") || strstr(path, "${ORIGIN}");
+}
+
+static const char *bad_run_path(const struct image *image)
 {
 	const uint64_t at[] = {image->runpath, image->rpath};
 
 	for (size_t i = 0; i < sizeof(at) / sizeof(at[0]); i++) {
 		const char *path = at[i] == NONE ? NULL : string_at(image, at[i]);
 
-		if (path && (strstr(path, "$ORIGIN") || strstr(path, "${ORIGIN}")))
+		if (path && (has_origin(path) || is_relative(path)))
 			return path;
 	}
 	return NULL;
@@ -286,7 +329,8 @@ int apd_elf_peek(const void *data, size_t size, struct apd_elf_peek *ret_peek, c
 		*ret_why = AP_PLUGIN_SYMBOL " has no contents in the file";
 		return -ENOEXEC;
 	}
-	peek.run_path = origin_path(&image);
+	peek.run_path = bad_run_path(&image);
+	peek.needed = relative_needed(&image);
 	*ret_peek = peek;
 	return 0;
 }
@@ -317,7 +361,12 @@ int apd_elf_judge(const void *data, size_t size, char *why, size_t why_size)
 			"abi_minor: the ABI is a draft, wanted exactly %u, found %u", AP_ABI_MINOR,
 			plugin->abi_minor);
 	else if (peek.run_path)
-		snprintf(why, why_size, "its run path has $ORIGIN in it: %.200s", peek.run_path);
+		snprintf(why, why_size, "its run path has %s in it: %.200s",
+			has_origin(peek.run_path) ? "$ORIGIN" : "the working directory",
+			peek.run_path);
+	else if (peek.needed)
+		snprintf(why, why_size, "it needs a library of the working directory: %.200s",
+			peek.needed);
 	else
 		return 0;
 	return -ENOEXEC;

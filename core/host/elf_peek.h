@@ -21,8 +21,10 @@ struct apd_elf_plugin {
 /* What an ELF file of this machine says of itself. */
 struct apd_elf_peek {
 	struct apd_elf_plugin plugin;
+	/* What would lead the loader to files that nobody checked, in the file; else NULL. */
 	const char
-		*run_path; /* DT_RUNPATH or DT_RPATH with $ORIGIN in it, in the file; else NULL */
+		*run_path; /* DT_RUNPATH or DT_RPATH with $ORIGIN or the working directory in it */
+	const char *needed; /* the path of a library, below the working directory */
 };
 
 /*

@@ -37,7 +37,8 @@ struct apd_frame {
 
 enum apd_frame_type {
 	/* daemon to worker */
-	APD_FRAME_SETUP = 1, /* first of all: {struct apd_setup, plugin's file name} */
+	APD_FRAME_SETUP = 1, /* first of all: {struct apd_setup, plugin's file name, groups as
+				uint32_t, paths to read, paths to write, a NUL behind each path} */
 	APD_FRAME_CREATE, /* makes an instance: arg its number {agent id in the plugin, agent_id, settings} */
 	APD_FRAME_INVOKE, /* run, arg instance {struct apd_invoke, run_id, thread_id, agent_id, input,
 				 messages, transcript, config, metadata, values, resume, jump, continuation} */
@@ -71,8 +72,13 @@ struct apd_setup {
 	int32_t parent; /* the daemon's pid, to notice that it died before PDEATHSIG was set */
 	uint32_t debug; /* 1: look for misuse that costs time to find */
 	uint64_t memory_max; /* RLIMIT_AS in bytes, 0: none */
-	uint32_t files_max; /* RLIMIT_NOFILE, 0: leave */
+	uint32_t files_max; /* RLIMIT_NOFILE, 0: files_soft */
 	uint32_t processes_max; /* RLIMIT_NPROC, 0: leave */
+	uint32_t files_soft; /* the soft RLIMIT_NOFILE that the daemon started with, 0: leave */
+	uint32_t as_user; /* 1: become uid and gid, with the groups of the third field */
+	uint32_t uid;
+	uint32_t gid;
+	uint32_t landlock; /* 1: no paths but those of the fourth and fifth field */
 };
 
 /* The first field of INVOKE. */

@@ -8,6 +8,8 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "host/event_cost.h"
+#include "host/message_shape.h"
 #include "host/parts.h"
 
 #define QUESTIONS_MAX 1000
@@ -85,7 +87,7 @@ static const char *take_emit(
 	if (payload.len > (size_t)pool->config->emit_max + 2 * NAME_MAX_BYTES ||
 		emission.data.len > pool->config->emit_max)
 		return "its EMIT is over the limit";
-	slot->credit -= (int64_t)emission.data.len;
+	slot->credit -= (int64_t)apd_event_cost(emission.ns, emission.node, emission.data);
 	if (slot->credit < -EVENTS_OVER * (int64_t)pool->config->emit_max)
 		return "it sends events without credit";
 	if (!is_name(emission.ns) || !is_strings(&pool->json, emission.ns, &is_root) ||
@@ -109,6 +111,7 @@ static const char *take_commit(
 {
 	struct apd_str at[4];
 	struct apd_commit commit;
+	uint32_t messages;
 	bool is_empty;
 
 	if (!take(payload, at, 4) || !at[2].ptr)
@@ -129,6 +132,9 @@ static const char *take_commit(
 	if (apd_json_scan(&pool->json, commit.patch) < 0 ||
 		apd_json_type(&pool->json, 0) != APD_JSON_OBJECT)
 		return "its COMMIT is not a JSON object";
+	messages = apd_json_member(&pool->json, 0, APD_STR("messages"));
+	if (messages && apd_message_shape_check(&pool->json, messages))
+		return "its COMMIT has messages that are none";
 	pool->sink->commit(pool->sink_data, &slot->slot, &commit);
 	return NULL;
 }
@@ -186,7 +192,7 @@ static const char *take_done(
 	if (!take(payload, at, 2) || at[0].len > ERROR_TEXT_MAX || at[1].len > ERROR_TEXT_MAX)
 		return "its DONE is malformed";
 	apd_slot_ended(slot);
-	apd_supply_succeeded(slot->process->generation->plugin);
+	apd_supply_succeeded(slot->process->generation->ward);
 	pool->sink->done(pool->sink_data, &slot->slot, (ap_status)arg, at[0], at[1]);
 	return NULL;
 }
@@ -269,6 +275,8 @@ static const char *take_failed(struct apd_process *process, struct apd_str paylo
 		return "its FAILED is malformed";
 	snprintf(process->child.why, sizeof(process->child.why), "%.*s: %.*s", APD_STR_FMT(at[0]),
 		APD_STR_FMT(at[1]));
+	process->unconfined =
+		process->state == APD_PROCESS_HELLO && apd_setup_is_confinement(at[0]);
 	return NULL;
 }
 

@@ -29,18 +29,17 @@ void apd_image_unref(struct apd_image *image)
 		return;
 	close(image->memfd);
 	apd_description_destroy(image->description);
-	free(image->broken);
 	free(image);
 }
 
-struct apd_generation *apd_generation_create(
-	struct apd_plugin *plugin, struct apd_image *image, uint32_t n_instances)
+struct apd_generation *apd_generation_create(struct apd_ward *ward, uint32_t n_instances)
 {
 	struct apd_generation *generation = apd_calloc(1, sizeof(*generation));
 
 	generation->refs = 1;
-	generation->plugin = plugin;
-	generation->image = apd_image_ref(image);
+	generation->plugin = ward->plugin;
+	generation->ward = ward;
+	generation->image = apd_image_ref(ward->plugin->image);
 	generation->n_instances = n_instances;
 	generation->instances = apd_calloc(n_instances, sizeof(*generation->instances));
 	apd_list_init(&generation->processes);
@@ -62,9 +61,7 @@ void apd_generation_unref(struct apd_generation *generation)
 		free(generation->instances[i].agent_id);
 		free(generation->instances[i].broken);
 	}
-	for (char **env = generation->env; env && *env; env++)
-		free(*env);
-	free(generation->env);
+	free(generation->broken);
 	free(generation->instances);
 	apd_image_unref(generation->image);
 	free(generation);

@@ -1,8 +1,10 @@
 /*
  * What the pool is made of. A plugin is a path in a plugin directory; an image
- * is one version of its file, sealed and described; a generation is an image
- * with the agents it is served as; a process serves one generation; a slot is
- * one run in a process; a route leads from an agent_id to its generation.
+ * is one version of its file, sealed and described; a ward is those agents of a
+ * plugin that are confined alike and so may share processes; a generation is an
+ * image with the agents it is served as in a ward; a process serves one
+ * generation; a slot is one run in a process; a route leads from an agent_id to
+ * its generation.
  *
  * All of it belongs to the runtime's thread, but for what says otherwise.
  */
@@ -17,6 +19,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "host/child.h"
+#include "host/confinement.h"
 #include "host/deadline.h"
 #include "host/description.h"
 #include "host/host.h"
@@ -30,7 +33,6 @@ struct apd_image {
 	int memfd;
 	unsigned number; /* the generation, for people: 1 is the first of its path */
 	struct apd_description *description;
-	char *broken; /* why no worker of it comes up, or NULL */
 };
 
 /* One path in a plugin directory. Never freed before the pool: a file may come back. */
@@ -44,8 +46,18 @@ struct apd_plugin {
 	struct apd_file_key key;
 	char *refusal; /* why the file that lies there now is not served, or NULL */
 	struct apd_image *image; /* the newest good one, or NULL */
-	struct apd_generation *current; /* or NULL */
 	unsigned images; /* so far */
+	struct apd_list wards;
+};
+
+/* The agents of a plugin that are confined alike. Never freed before the pool. */
+struct apd_ward {
+	struct apd_list link; /* in its plugin's */
+	struct apd_plugin *plugin;
+	const struct apd_confinement *confinement; /* of apd_pool.confinements */
+	struct apd_generation *current; /* that serves, or NULL */
+	struct apd_generation *next; /* that will, as soon as a process of it is ready; or NULL */
+	char *refusal; /* why the plugin's image does not serve and an older one does, or NULL */
 	/* supply */
 	unsigned processes; /* alive, of all generations */
 	unsigned failures; /* deaths since the last success */
@@ -67,10 +79,12 @@ struct apd_instance {
 struct apd_generation {
 	unsigned refs;
 	struct apd_plugin *plugin;
+	struct apd_ward *ward;
 	struct apd_image *image;
 	struct apd_instance *instances;
 	uint32_t n_instances;
-	char **env; /* of its processes, NULL-terminated */
+	char *broken; /* why no worker of it comes up, or NULL */
+	bool unconfined; /* because it could not be confined: another try may do */
 	struct apd_list processes;
 	bool proved; /* a process of it has been ready */
 	bool retired; /* a newer one has taken its place */
@@ -86,6 +100,7 @@ struct apd_route {
 	struct apd_generation *generation; /* borrowed from its plugin; NULL: broken or vanished */
 	uint32_t instance;
 	struct apd_agent *agent; /* as it is published; NULL: there is none */
+	bool stands_in; /* its agent only shows a broken file that nothing was configured for */
 	bool wants; /* a slot was asked for in vain */
 	struct apd_list notify; /* in apd_pool.notify */
 };
@@ -108,6 +123,7 @@ struct apd_process {
 	enum apd_process_state state;
 	bool fenced; /* a run in it did not stop: it takes no others */
 	bool killed; /* by us, for that */
+	bool unconfined; /* it said that it could not be confined */
 	bool used; /* a run has begun in it */
 	bool alone; /* its one run wants no neighbours */
 	bool once; /* ends with that run */
@@ -157,6 +173,10 @@ struct apd_pool {
 	uv_loop_t *loop;
 	const struct apd_host_sink *sink;
 	void *sink_data;
+	/* Of no entry, then of each; equal ones are one: the array has pointers to the first. */
+	struct apd_confinement *confinements;
+	const struct apd_confinement **confined;
+	size_t n_confinements; /* in both */
 	bool serving; /* agents may be looked up; the sink may be told */
 	bool stopping; /* no more sink, no more processes */
 	struct apd_deadlines deadlines;
@@ -174,6 +194,9 @@ struct apd_pool {
 	struct apd_id_gen random;
 	struct apd_scan *scan; /* a reload that goes on, or NULL */
 	bool scan_again;
+	struct apd_dir_watch *watches; /* of the directories, or NULL */
+	size_t n_watches;
+	struct apd_deadline changed; /* files changed: looks again when they are left alone */
 	struct apd_list all; /* processes that live */
 	unsigned processes; /* not yet closed */
 	struct apd_deadline too_late; /* when stopping: QUIT was not enough */
@@ -187,13 +210,35 @@ struct apd_pool {
 struct apd_image *apd_image_create(int memfd, unsigned number, struct apd_description *description);
 struct apd_image *apd_image_ref(struct apd_image *image);
 void apd_image_unref(struct apd_image *image);
-/* Makes a generation with room for n instances, all zero. */
-struct apd_generation *apd_generation_create(
-	struct apd_plugin *plugin, struct apd_image *image, uint32_t n_instances);
+/* Makes a generation of the plugin's image with room for n instances, all zero. */
+struct apd_generation *apd_generation_create(struct apd_ward *ward, uint32_t n_instances);
 struct apd_generation *apd_generation_ref(struct apd_generation *generation);
 void apd_generation_unref(struct apd_generation *generation);
 /* It takes no new runs; its processes end when they are empty. */
 void apd_generation_retire(struct apd_generation *generation);
+
+/* ward.c */
+
+/* The ward of the plugin's agents that are confined so. */
+struct apd_ward *apd_ward_take(
+	struct apd_plugin *plugin, const struct apd_confinement *confinement);
+/*
+ * Gives the ward the generation that is due, which is the ward's now; NULL: none.
+ * One that serves goes on until a process of the new one is ready.
+ */
+void apd_ward_renew(struct apd_ward *ward, struct apd_generation *generation);
+/* A process of the ward's next generation is ready: switches to it, or refuses it. */
+void apd_ward_switch(struct apd_ward *ward);
+/* The next generation is not to serve; the current one goes on. */
+void apd_ward_refuse(struct apd_ward *ward, const char *why);
+void apd_wards_destroy(struct apd_plugin *plugin);
+
+/* dir_watch.c */
+
+/* Watches the directories from now on, as they are now. */
+void apd_watches_renew(struct apd_pool *pool);
+/* Starts to close the handles, which open_handles counts. */
+void apd_watches_close(struct apd_pool *pool);
 
 /* scan.c */
 
@@ -213,6 +258,10 @@ void apd_scan_cancel(struct apd_pool *pool);
  * written to it and -ENOENT returned; NULL: such agents are broken.
  */
 int apd_registry_resolve(struct apd_pool *pool, struct apd_buf *error);
+/* Makes the routes to generations anew and publishes them: a ward has switched. */
+void apd_registry_reroute(struct apd_pool *pool);
+/* True if an entry may mean the file by this name: its own, with or without ".so". */
+bool apd_plugin_is_named(const struct apd_plugin *plugin, const char *name);
 
 /* registry.c */
 
@@ -220,7 +269,7 @@ int apd_registry_resolve(struct apd_pool *pool, struct apd_buf *error);
 char *apd_instance_check(const struct apd_instance *instance);
 /* Makes the route's agent anew from its instance and its state. */
 void apd_route_refresh(struct apd_route *route);
-/* Serves an agent as broken that has no instance. */
+/* Serves an agent as broken that has no instance. config: NULL if there is none. */
 void apd_route_break(struct apd_pool *pool, struct apd_route *route,
 	const struct apd_agent_config *config, const char *reason);
 /* Publishes all routes' agents as a new set. */
@@ -236,10 +285,12 @@ void apd_supply_want(struct apd_generation *generation, bool fresh);
 void apd_supply_ahead(struct apd_generation *generation);
 /* Starts a process if there is none, or if one may help who wants a slot. From the loop only. */
 void apd_supply_check(struct apd_generation *generation);
-/* A process of the plugin died unasked, or could not be started. */
+/* A process of the generation died unasked, or could not be started. */
 void apd_supply_failed(struct apd_generation *generation, bool was_ready, const char *reason);
-void apd_supply_succeeded(struct apd_plugin *plugin);
-void apd_supply_init(struct apd_plugin *plugin);
+/* No process of the generation can be confined as it must be: it is broken. */
+void apd_supply_unconfined(struct apd_generation *generation, const char *reason);
+void apd_supply_succeeded(struct apd_ward *ward);
+void apd_supply_init(struct apd_ward *ward);
 
 /* worker_process.c */
 

@@ -120,12 +120,45 @@ static int first_scan(struct apd_pool *pool)
 static void begin(struct apd_pool *pool)
 {
 	struct apd_plugin *plugin;
+	struct apd_ward *ward;
 
 	pool->serving = true;
 	apd_list_each (plugin, &pool->plugins, link) {
-		if (plugin->current)
-			apd_supply_want(plugin->current, false);
+		apd_list_each (ward, &plugin->wards, link) {
+			if (ward->current)
+				apd_supply_want(ward->current, false);
+		}
 	}
+}
+
+/* Resolves what the configuration says of confinement: 0, or -errno and a sentence. */
+static int confine(struct apd_pool *pool, struct apd_buf *error)
+{
+	const struct apd_host_config *config = pool->config;
+	size_t n = config->n_agents + 1;
+	struct apd_buf why = {0};
+
+	pool->confinements = apd_calloc(n, sizeof(*pool->confinements));
+	pool->confined = apd_calloc(n, sizeof(*pool->confined));
+	for (size_t i = 0; i < n; i++) {
+		const struct apd_agent_config *entry = i ? &config->agents[i - 1] : NULL;
+		size_t same = 0;
+		int r = apd_confinement_init(&pool->confinements[i], config, entry, &why);
+
+		if (r < 0) {
+			if (entry)
+				apd_buf_addf(error, "agents.%s.%s", entry->agent_id, why.data);
+			else
+				apd_buf_addf(error, "workers.%s", why.data);
+			apd_buf_finish(&why);
+			return r;
+		}
+		pool->n_confinements++;
+		while (!apd_confinement_eq(&pool->confinements[same], &pool->confinements[i]))
+			same++;
+		pool->confined[i] = &pool->confinements[same];
+	}
+	return 0;
 }
 
 int apd_pool_create(const struct apd_host_config *config, uv_loop_t *loop,
@@ -149,10 +182,14 @@ int apd_pool_create(const struct apd_host_config *config, uv_loop_t *loop,
 	apd_id_gen_init_random(&pool->random);
 	pthread_mutex_init(&pool->mutex, NULL);
 	init_handles(pool);
-	r = first_scan(pool);
-	if (r < 0)
-		apd_buf_addf(error, "cannot look for plugins: %s", strerror(-r));
-	else
+	r = confine(pool, error);
+	if (r == 0) {
+		apd_watches_renew(pool); /* first, so that no change is missed */
+		r = first_scan(pool);
+		if (r < 0)
+			apd_buf_addf(error, "cannot look for plugins: %s", strerror(-r));
+	}
+	if (r == 0)
 		r = apd_registry_resolve(pool, error);
 	if (r < 0) {
 		apd_pool_destroy(pool);
@@ -183,13 +220,12 @@ static void reloaded(struct apd_pool *pool)
 {
 	if (pool->stopping)
 		return;
+	apd_registry_resolve(pool, NULL);
+	begin(pool);
 	if (pool->scan_again) {
 		pool->scan_again = false;
 		apd_pool_reload(pool);
-		return;
 	}
-	apd_registry_resolve(pool, NULL);
-	begin(pool);
 }
 
 void apd_pool_reload(struct apd_pool *pool)
@@ -200,6 +236,7 @@ void apd_pool_reload(struct apd_pool *pool)
 		pool->scan_again = true;
 		return;
 	}
+	apd_watches_renew(pool);
 	apd_scan_start(pool, pool->loop, &pool->deadlines, reloaded);
 }
 
@@ -238,6 +275,7 @@ static void close_handles(struct apd_pool *pool)
 {
 	uv_close((uv_handle_t *)&pool->check, on_handle_closed);
 	uv_close((uv_handle_t *)&pool->idle, on_handle_closed);
+	apd_watches_close(pool);
 	apd_deadlines_close(&pool->deadlines);
 	while (pool->open_handles || pool->deadlines.open)
 		uv_run(pool->loop, UV_RUN_ONCE);
@@ -262,8 +300,7 @@ static void free_plugins(struct apd_pool *pool)
 	struct apd_plugin *plugin, *next;
 
 	apd_list_each_safe (plugin, next, &pool->plugins, link) {
-		if (plugin->current)
-			apd_generation_retire(plugin->current);
+		apd_wards_destroy(plugin);
 		apd_image_unref(plugin->image);
 		free(plugin->refusal);
 		free(plugin->path);
@@ -290,6 +327,11 @@ void apd_pool_destroy(struct apd_pool *pool)
 	apd_pool_stop(pool, 0);
 	free_plugins(pool);
 	free_routes(pool);
+	for (size_t i = 0; i < pool->n_confinements; i++)
+		apd_confinement_finish(&pool->confinements[i]);
+	free(pool->confinements);
+	free(pool->confined);
+	free(pool->watches);
 	apd_slots_finish(pool);
 	apd_agent_set_unref(pool->set);
 	apd_json_finish(&pool->json);

@@ -22,8 +22,14 @@ struct apd_agent_config {
 	uint32_t max_queue;
 	uint32_t max_attempts;
 	int isolation; /* enum apd_isolation, -1: the default */
-	const char *const
-		*env; /* "NAME" to pass on or "NAME=value" to set; NULL-terminated, or NULL */
+	/* What its workers may not do; see confinement.h. */
+	uint64_t memory_max; /* bytes */
+	uint32_t files_max, processes_max;
+	const char *user;
+	const char *const *read_paths; /* NULL-terminated, as the next; both NULL: the default */
+	const char *const *write_paths;
+	/* "NAME" to pass on or "NAME=value" to set; NULL-terminated, or NULL */
+	const char *const *env;
 };
 
 struct apd_host_config {
@@ -34,14 +40,18 @@ struct apd_host_config {
 	const char *default_agent; /* or NULL */
 	bool serve_listed_only; /* plugins.serve: listed */
 	enum apd_isolation isolation;
-	uint32_t max_workers; /* a plugin */
+	uint32_t max_workers; /* a plugin and confinement */
 	uint32_t max_queue; /* an agent */
 	uint32_t max_attempts;
 	uint32_t emit_max, commit_max, log_max; /* bytes */
 	size_t message_max; /* bytes of one message from a worker */
 	uint64_t memory_max; /* of a worker, bytes; 0: no limit */
 	uint32_t files_max, processes_max; /* 0: no limit of ours */
+	const char *user; /* workers' user; NULL: apd's own */
+	const char *const *read_paths; /* NULL-terminated; both NULL: workers see all paths */
+	const char *const *write_paths;
 	int64_t timeout_ns, grace_ns, drain_ns, hello_ns, idle_ns;
+	bool watch; /* look at the directories again when their files change */
 	bool debug;
 	/*
 	 * NULL, or what serves a plugin within this process (apd run --in-process):

@@ -15,6 +15,28 @@ static struct apd_str copy(struct apd_str s)
 	return s.ptr ? (struct apd_str){apd_strndup(s.ptr, s.len), s.len} : APD_STR_ABSENT;
 }
 
+/* A sentence about what a plugin did, perhaps in its words, so that a terminal may show it. */
+static struct apd_str clean_copy(const char *sentence)
+{
+	struct apd_buf quoted = {0}, plain = {0};
+	struct apd_json json = {0};
+	size_t len;
+
+	if (!sentence)
+		return APD_STR_ABSENT;
+	apd_json_add_string(&quoted, apd_str(sentence)); /* replaces what is not UTF-8 */
+	if (apd_json_scan(&json, apd_buf_str(&quoted)) == 0)
+		apd_json_unescape(&json, 0, &plain);
+	for (size_t i = 0; i < plain.len; i++) {
+		if ((unsigned char)plain.data[i] < ' ' || plain.data[i] == 0x7f)
+			plain.data[i] = ' ';
+	}
+	apd_json_finish(&json);
+	apd_buf_finish(&quoted);
+	len = plain.len;
+	return (struct apd_str){apd_buf_steal(&plain), len};
+}
+
 static bool is_reserved(const struct apd_json *json, uint32_t key)
 {
 	for (size_t i = 0; i < APD_COUNT(reserved); i++) {
@@ -95,6 +117,8 @@ static struct apd_str make_metadata(struct apd_str plugins, struct apd_str opera
 		apd_json_member_str(&out, "reason", apd_str(reason));
 	if (generation && generation->plugin->refusal)
 		apd_json_member_str(&out, "reload_error", apd_str(generation->plugin->refusal));
+	else if (generation && generation->ward->refusal)
+		apd_json_member_str(&out, "reload_error", apd_str(generation->ward->refusal));
 	apd_buf_add_char(&out, '}');
 	apd_json_finish(&base);
 	apd_json_finish(&over);
@@ -212,8 +236,7 @@ void apd_route_refresh(struct apd_route *route)
 	const struct apd_generation *generation = route->generation;
 	const struct apd_instance *instance = &generation->instances[route->instance];
 	const struct apd_described *described = instance->described;
-	const char *reason =
-		generation->image->broken ? generation->image->broken : instance->broken;
+	const char *reason = generation->broken ? generation->broken : instance->broken;
 	struct apd_agent *agent = apd_calloc(1, sizeof(*agent));
 
 	atomic_init(&agent->refs, 1);
@@ -230,10 +253,10 @@ void apd_route_refresh(struct apd_route *route)
 	agent->state = reason        ? APD_AGENT_BROKEN
 		: generation->proved ? APD_AGENT_READY
 				     : APD_AGENT_STARTING;
-	agent->reason = copy(apd_str(reason));
+	agent->reason = clean_copy(reason);
 	agent->metadata = make_metadata(described->metadata,
 		apd_str(instance->config ? instance->config->metadata : NULL), generation,
-		agent->state, reason);
+		agent->state, agent->reason.ptr);
 	set_limits(agent, generation->plugin->pool->config, instance->config);
 	set_schemas(agent, described);
 	replace(route, agent);
@@ -244,7 +267,9 @@ void apd_route_break(struct apd_pool *pool, struct apd_route *route,
 {
 	struct apd_agent *agent = apd_calloc(1, sizeof(*agent));
 
-	apd_log(APD_LOG_ERROR, "host", "agent %s is broken: %s", route->agent_id, reason);
+	/* Not again at every reload; and a file's refusal has been told. */
+	if (config && !(route->agent && apd_str_is(route->agent->reason, reason)))
+		apd_log(APD_LOG_ERROR, "host", "agent %s is broken: %s", route->agent_id, reason);
 	atomic_init(&agent->refs, 1);
 	agent->agent_id = copy(apd_str(route->agent_id));
 	agent->name = copy(agent->agent_id);
@@ -252,9 +277,9 @@ void apd_route_break(struct apd_pool *pool, struct apd_route *route,
 	agent->capabilities = copy(APD_STR("{}"));
 	agent->max_concurrency = 1;
 	agent->state = APD_AGENT_BROKEN;
-	agent->reason = copy(apd_str(reason));
-	agent->metadata = make_metadata(
-		APD_STR_ABSENT, apd_str(config->metadata), NULL, agent->state, reason);
+	agent->reason = clean_copy(reason);
+	agent->metadata = make_metadata(APD_STR_ABSENT, apd_str(config ? config->metadata : NULL),
+		NULL, agent->state, agent->reason.ptr);
 	set_limits(agent, pool->config, config);
 	replace(route, agent);
 }
@@ -271,19 +296,26 @@ void apd_registry_publish(struct apd_pool *pool)
 {
 	struct apd_agent_set *set = apd_calloc(1, sizeof(*set)), *old;
 	const char *name = pool->config->default_agent;
+	struct apd_agent *only = NULL;
 	struct apd_route *route;
+	size_t n = 0;
 
 	atomic_init(&set->refs, 1);
 	set->agents = apd_calloc(pool->routes.count + 1, sizeof(struct apd_agent *));
 	for (size_t at = 0; (route = apd_map_next(&pool->routes, &at));) {
-		if (route->agent)
-			set->agents[set->count++] = apd_agent_ref(route->agent);
+		if (!route->agent)
+			continue;
+		set->agents[set->count++] = apd_agent_ref(route->agent);
+		if (!route->stands_in) {
+			only = route->agent;
+			n++;
+		}
 	}
 	qsort(set->agents, set->count, sizeof(struct apd_agent *), by_id);
 	if (name)
 		set->fallback = apd_agent_set_find(set, apd_str(name));
-	else if (set->count == 1)
-		set->fallback = set->agents[0];
+	else if (n == 1)
+		set->fallback = only;
 	pthread_mutex_lock(&pool->mutex);
 	old = pool->set;
 	pool->set = set;

@@ -13,8 +13,7 @@ struct plan {
 	char *reason;
 };
 
-/* True if the plugin's file is the one named, with or without ".so". */
-static bool is_file_named(const struct apd_plugin *plugin, const char *name)
+bool apd_plugin_is_named(const struct apd_plugin *plugin, const char *name)
 {
 	size_t stem = strlen(plugin->file) - 3;
 
@@ -30,7 +29,7 @@ static struct apd_plugin *find_plugin(const struct apd_pool *pool, const char *n
 	apd_list_each (plugin, &pool->plugins, link) {
 		if (plugin->image && apd_str_is(plugin->image->description->name, name))
 			return plugin;
-		if (!is_file_named(plugin, name))
+		if (!apd_plugin_is_named(plugin, name))
 			continue;
 		if (!by_file || (!by_file->image && plugin->image))
 			by_file = plugin;
@@ -94,115 +93,55 @@ static void add_instance(struct apd_generation *generation, const char *agent_id
 							     : config->isolation;
 }
 
-/* True if the environment has a variable of that name. */
-static bool has_env(char **env, size_t n, const char *name, size_t len)
+/* The confinement of the entry with this number. */
+static const struct apd_confinement *confinement_of(const struct apd_pool *pool, size_t entry)
 {
-	for (size_t i = 0; i < n; i++) {
-		if (strncmp(env[i], name, len) == 0 && env[i][len] == '=')
-			return true;
-	}
-	return false;
+	return pool->confined[entry + 1];
 }
 
-/* Adds what an entry lets through: the first entry that names a variable wins. */
-static size_t add_env(char **env, size_t n, const char *const *allowed)
+/* Makes the generation that the plugin's image and the plans come to; NULL: it has no agents. */
+static struct apd_generation *make_generation(struct apd_ward *ward, const struct plan *plans)
 {
-	for (; allowed && *allowed; allowed++) {
-		size_t len = strcspn(*allowed, "=");
-		struct apd_buf pair = {0};
-		const char *value;
-
-		if (has_env(env, n, *allowed, len))
-			continue;
-		value = (*allowed)[len] == '=' ? *allowed + len + 1 : getenv(*allowed);
-		if (!value)
-			continue;
-		apd_buf_addf(&pair, "%.*s=%s", (int)len, *allowed, value);
-		env[n++] = apd_buf_steal(&pair);
-	}
-	return n;
-}
-
-/* The environment of the generation's processes: all that its entries let through. */
-static void make_env(struct apd_generation *generation)
-{
-	size_t room = 1, n = 0;
-
-	for (uint32_t i = 0; i < generation->n_instances; i++) {
-		const struct apd_agent_config *entry = generation->instances[i].config;
-
-		for (const char *const *at = entry ? entry->env : NULL; at && *at; at++)
-			room++;
-	}
-	generation->env = apd_calloc(room, sizeof(*generation->env));
-	for (uint32_t i = 0; i < generation->n_instances; i++) {
-		const struct apd_agent_config *entry = generation->instances[i].config;
-
-		if (entry)
-			n = add_env(generation->env, n, entry->env);
-	}
-}
-
-/* Makes the generation that the plugin's image and the plans come to; it may have no instances. */
-static struct apd_generation *make_generation(struct apd_plugin *plugin, const struct plan *plans)
-{
-	const struct apd_host_config *config = plugin->pool->config;
+	struct apd_plugin *plugin = ward->plugin;
+	const struct apd_pool *pool = plugin->pool;
+	const struct apd_host_config *config = pool->config;
 	const struct apd_description *description = plugin->image->description;
-	struct apd_generation *generation = apd_generation_create(
-		plugin, plugin->image, (uint32_t)(config->n_agents + description->n_agents));
+	struct apd_generation *generation =
+		apd_generation_create(ward, (uint32_t)(config->n_agents + description->n_agents));
+	bool serves_rest = !config->serve_listed_only && ward->confinement == pool->confined[0];
 
 	generation->n_instances = 0;
 	for (size_t i = 0; i < config->n_agents; i++) {
-		if (plans[i].plugin == plugin && plans[i].described)
+		if (plans[i].plugin == plugin && plans[i].described &&
+			confinement_of(pool, i) == ward->confinement)
 			add_instance(generation, config->agents[i].agent_id, plans[i].described,
 				&config->agents[i]);
 	}
-	for (size_t i = 0; i < description->n_agents && !config->serve_listed_only; i++) {
+	for (size_t i = 0; i < description->n_agents && serves_rest; i++) {
 		const struct apd_described *described = &description->agents[i];
 
-		if (!is_listed(plugin->pool, plans, described))
+		if (!is_listed(pool, plans, described))
 			add_instance(generation, described->id.ptr, described, NULL);
 	}
-	make_env(generation);
-	return generation;
+	if (generation->n_instances)
+		return generation;
+	apd_generation_unref(generation);
+	return NULL;
 }
 
-/* True if two generations serve the same, so that nothing has to change. */
-static bool is_same(const struct apd_generation *a, const struct apd_generation *b)
-{
-	if (a->image != b->image || a->n_instances != b->n_instances)
-		return false;
-	for (uint32_t i = 0; i < a->n_instances; i++) {
-		if (a->instances[i].described != b->instances[i].described ||
-			a->instances[i].config != b->instances[i].config)
-			return false;
-	}
-	return true;
-}
-
-/* Gives the plugin the generation that is due. */
+/* Gives the plugin's wards the generations that are due. */
 static void renew(struct apd_plugin *plugin, const struct plan *plans)
 {
-	struct apd_generation *next = plugin->image ? make_generation(plugin, plans) : NULL;
+	const struct apd_pool *pool = plugin->pool;
+	struct apd_ward *ward;
 
-	if (next && plugin->current && is_same(next, plugin->current)) {
-		apd_generation_unref(next);
-		return;
+	apd_ward_take(plugin, pool->confined[0]);
+	for (size_t i = 0; i < pool->config->n_agents; i++) {
+		if (plans[i].plugin == plugin)
+			apd_ward_take(plugin, confinement_of(pool, i));
 	}
-	if (next && next->n_instances == 0) {
-		apd_generation_unref(next);
-		next = NULL;
-	}
-	if (plugin->current)
-		apd_generation_retire(plugin->current);
-	plugin->current = next;
-	if (!next)
-		return;
-	plugin->failures = 0;
-	memset(plugin->deaths, 0, sizeof(plugin->deaths));
-	apd_deadline_clear(&plugin->pool->deadlines, &plugin->backoff);
-	for (uint32_t i = 0; i < next->n_instances; i++)
-		next->instances[i].broken = apd_instance_check(&next->instances[i]);
+	apd_list_each (ward, &plugin->wards, link)
+		apd_ward_renew(ward, plugin->image ? make_generation(ward, plans) : NULL);
 }
 
 static struct apd_route *take_route(struct apd_pool *pool, const char *agent_id)
@@ -238,48 +177,110 @@ static void lead(struct apd_pool *pool, struct apd_generation *generation, uint3
 	apd_route_refresh(route);
 }
 
+/* Leads to what a plugin's wards serve of the entry, or without one by itself; true if any does. */
+static bool lead_of_plugin(
+	struct apd_pool *pool, struct apd_plugin *plugin, const struct apd_agent_config *entry)
+{
+	struct apd_ward *ward;
+	bool found = false;
+
+	apd_list_each (ward, &plugin->wards, link) {
+		for (uint32_t i = 0; ward->current && i < ward->current->n_instances; i++) {
+			if (ward->current->instances[i].config != entry)
+				continue;
+			lead(pool, ward->current, i);
+			found = true;
+		}
+	}
+	return found;
+}
+
 /* Leads the configured agents, first, to their instances or to the reason why there is none. */
 static void lead_entries(struct apd_pool *pool, const struct plan *plans)
 {
 	const struct apd_host_config *config = pool->config;
 
 	for (size_t i = 0; i < config->n_agents; i++) {
-		struct apd_generation *generation =
-			plans[i].described ? plans[i].plugin->current : NULL;
+		const struct apd_agent_config *entry = &config->agents[i];
+		struct apd_plugin *plugin;
 		struct apd_route *route;
+		bool found = false;
 
-		if (!generation) {
-			route = take_route(pool, config->agents[i].agent_id);
-			route->seen = true;
-			route->generation = NULL;
-			apd_route_break(pool, route, &config->agents[i], plans[i].reason);
+		/* Not the plan's plugin only: until a ward switches, the old one serves. */
+		apd_list_each (plugin, &pool->plugins, link)
+			found = found || lead_of_plugin(pool, plugin, entry);
+		if (found)
 			continue;
+		route = take_route(pool, entry->agent_id);
+		route->seen = true;
+		route->generation = NULL;
+		apd_route_break(pool, route, entry,
+			plans[i].reason ? plans[i].reason
+					: "the version of its plugin that has it is not ready");
+	}
+}
+
+/* True if an entry of the configuration shows what has become of the plugin. */
+static bool is_planned(const struct apd_plugin *plugin, const struct plan *plans)
+{
+	for (size_t i = 0; i < plugin->pool->config->n_agents; i++) {
+		if (plans[i].plugin == plugin)
+			return true;
+	}
+	return false;
+}
+
+/* Shows a file of which nothing can be served as a broken agent of the file's name, if it is free. */
+static void stand_in(struct apd_plugin *plugin)
+{
+	struct apd_buf id = {0}, reason = {0};
+	struct apd_route *route;
+
+	apd_buf_add(&id, plugin->file, strlen(plugin->file) - 3);
+	if (apd_agent_id_ok(apd_buf_str(&id))) {
+		route = take_route(plugin->pool, id.data);
+		if (!route->seen) {
+			route->seen = route->stands_in = true;
+			route->generation = NULL;
+			apd_buf_addf(&reason, "plugin %s: %s", plugin->path, plugin->refusal);
+			apd_route_break(plugin->pool, route, NULL, reason.data);
 		}
-		for (uint32_t j = 0; j < generation->n_instances; j++) {
-			if (generation->instances[j].config == &config->agents[i])
-				lead(pool, generation, j);
-		}
+	}
+	apd_buf_finish(&id);
+	apd_buf_finish(&reason);
+}
+
+/* Shows the broken files that nothing else shows. */
+static void stand_in_for_files(struct apd_pool *pool, const struct plan *plans)
+{
+	struct apd_plugin *plugin;
+
+	if (pool->config->serve_listed_only)
+		return;
+	apd_list_each (plugin, &pool->plugins, link) {
+		if (plugin->seen && !plugin->image && plugin->refusal && !is_planned(plugin, plans))
+			stand_in(plugin);
 	}
 }
 
 static void make_routes(struct apd_pool *pool, const struct plan *plans)
 {
 	struct apd_plugin *plugin;
+	struct apd_ward *ward;
 	struct apd_route *route;
 
 	for (size_t at = 0; (route = apd_map_next(&pool->routes, &at));)
-		route->seen = false;
+		route->seen = route->stands_in = false;
 	apd_list_each (plugin, &pool->plugins, link) {
-		for (uint32_t i = 0; plugin->current && i < plugin->current->n_instances; i++)
-			plugin->current->instances[i].route = NULL;
-	}
-	lead_entries(pool, plans);
-	apd_list_each (plugin, &pool->plugins, link) {
-		for (uint32_t i = 0; plugin->current && i < plugin->current->n_instances; i++) {
-			if (!plugin->current->instances[i].config)
-				lead(pool, plugin->current, i);
+		apd_list_each (ward, &plugin->wards, link) {
+			for (uint32_t i = 0; ward->current && i < ward->current->n_instances; i++)
+				ward->current->instances[i].route = NULL;
 		}
 	}
+	lead_entries(pool, plans);
+	apd_list_each (plugin, &pool->plugins, link)
+		lead_of_plugin(pool, plugin, NULL);
+	stand_in_for_files(pool, plans);
 	for (size_t at = 0; (route = apd_map_next(&pool->routes, &at));) {
 		if (!route->seen) {
 			route->generation = NULL;
@@ -318,16 +319,31 @@ static int check_default(struct apd_pool *pool, struct apd_buf *error)
 	return -ENOENT;
 }
 
-int apd_registry_resolve(struct apd_pool *pool, struct apd_buf *error)
+/* Looks up what the entries name: -ENOENT in ret_found for those that name what is not there. */
+static struct plan *make_plans(const struct apd_pool *pool, int *ret_found)
 {
 	size_t n = pool->config->n_agents;
 	struct plan *plans = apd_calloc(n + 1, sizeof(*plans));
-	int *found = apd_calloc(n + 1, sizeof(*found));
+
+	for (size_t i = 0; i < n; i++)
+		ret_found[i] = plan_entry(pool, &pool->config->agents[i], &plans[i]);
+	return plans;
+}
+
+static void free_plans(const struct apd_pool *pool, struct plan *plans)
+{
+	for (size_t i = 0; i < pool->config->n_agents; i++)
+		free(plans[i].reason);
+	free(plans);
+}
+
+int apd_registry_resolve(struct apd_pool *pool, struct apd_buf *error)
+{
+	int *found = apd_calloc(pool->config->n_agents + 1, sizeof(*found));
+	struct plan *plans = make_plans(pool, found);
 	struct apd_plugin *plugin;
 	int r = 0;
 
-	for (size_t i = 0; i < n; i++)
-		found[i] = plan_entry(pool, &pool->config->agents[i], &plans[i]);
 	if (error)
 		r = check_names(pool, plans, found, error);
 	if (r == 0) {
@@ -338,9 +354,18 @@ int apd_registry_resolve(struct apd_pool *pool, struct apd_buf *error)
 		if (error)
 			r = check_default(pool, error);
 	}
-	for (size_t i = 0; i < n; i++)
-		free(plans[i].reason);
-	free(plans);
+	free_plans(pool, plans);
 	free(found);
 	return r;
+}
+
+void apd_registry_reroute(struct apd_pool *pool)
+{
+	int *found = apd_calloc(pool->config->n_agents + 1, sizeof(*found));
+	struct plan *plans = make_plans(pool, found);
+
+	make_routes(pool, plans);
+	apd_registry_publish(pool);
+	free_plans(pool, plans);
+	free(found);
 }

@@ -73,7 +73,7 @@ static struct apd_plugin *take_plugin(struct apd_pool *pool, const char *dir, co
 		plugin->pool = pool;
 		plugin->path = apd_buf_steal(&path);
 		plugin->file = plugin->path + strlen(plugin->path) - strlen(name);
-		apd_supply_init(plugin);
+		apd_list_init(&plugin->wards);
 	}
 	apd_buf_finish(&path);
 	apd_list_remove(&plugin->link);
@@ -148,10 +148,11 @@ static int by_name(const struct dirent **a, const struct dirent **b)
 static void keep_plugins_of(struct apd_pool *pool, const char *dir)
 {
 	struct apd_plugin *plugin;
-	size_t len = strlen(dir);
+	size_t len = strlen(dir), slash = len && dir[len - 1] != '/';
 
 	apd_list_each (plugin, &pool->plugins, link) {
-		if (strncmp(plugin->path, dir, len) == 0)
+		if (strncmp(plugin->path, dir, len) == 0 &&
+			plugin->file == plugin->path + len + slash)
 			plugin->seen = true;
 	}
 }
@@ -225,14 +226,33 @@ static void finish_item(struct item *item, struct apd_description *description, 
 	free(item);
 }
 
-static void on_described(void *data, struct apd_description *description, const char *why)
+static void on_described(
+	void *data, struct apd_description *description, const char *why, bool unconfined)
 {
 	struct item *item = data;
 	struct apd_scan *scan = item->scan;
 
+	if (unconfined) /* it is not the file's fault: look again at the next scan */
+		item->plugin->known = false;
+
 	scan->n_running--;
 	finish_item(item, description, why);
 	go_on(scan);
+}
+
+/*
+ * How the file is described: as it will serve the first entry that names it by
+ * its file. Which entries name it by what it calls itself is known only then.
+ */
+static const struct apd_confinement *confinement_of(const struct apd_plugin *plugin)
+{
+	const struct apd_pool *pool = plugin->pool;
+
+	for (size_t i = 0; i < pool->config->n_agents; i++) {
+		if (apd_plugin_is_named(plugin, pool->config->agents[i].plugin))
+			return pool->confined[i + 1];
+	}
+	return pool->confined[0];
 }
 
 static void begin_item(struct item *item)
@@ -244,14 +264,15 @@ static void begin_item(struct item *item)
 
 	apd_list_remove(&item->link);
 	apd_list_append(&scan->running, &item->link);
-	r = apd_describe_start(pool->config, scan->loop, scan->deadlines, item->memfd,
-		item->plugin->file, on_described, item, &item->describe);
+	r = apd_describe_start(pool->config, confinement_of(item->plugin), scan->loop,
+		scan->deadlines, item->memfd, item->plugin->file, on_described, item,
+		&item->describe);
 	if (r == 0) {
 		scan->n_running++;
 		return;
 	}
 	snprintf(why, sizeof(why), "cannot start %s: %s", pool->config->worker_path, strerror(-r));
-	item->plugin->known = false; /* it is not the file's fault: look again at the next scan */
+	item->plugin->known = false;
 	finish_item(item, NULL, why);
 }
 

@@ -151,7 +151,7 @@ static struct apd_slot *op_acquire(struct apd_host *host, struct apd_str agent_i
 
 	if (!generation || pool->stopping || !pool->serving)
 		return NULL;
-	if (generation->image->broken || generation->instances[route->instance].broken)
+	if (generation->broken || generation->instances[route->instance].broken)
 		return NULL;
 	once = generation->instances[route->instance].isolation == APD_ISOLATE_RUN;
 	/* The first with room, so that the last ones become idle and end. */

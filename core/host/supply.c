@@ -88,17 +88,27 @@ void apd_supply_ahead(struct apd_generation *generation)
 	enqueue(generation);
 }
 
+/* True if the generation may have a process now, however many are wanted. */
+static bool may_start(const struct apd_generation *generation)
+{
+	const struct apd_ward *ward = generation->ward;
+
+	if (ward->plugin->pool->stopping || generation->retired || generation->broken)
+		return false;
+	/* The failures of the one that serves are not those of the one that is to follow. */
+	return !apd_deadline_is_set(&ward->backoff) || generation == ward->next;
+}
+
 void apd_supply_check(struct apd_generation *generation)
 {
-	struct apd_plugin *plugin = generation->plugin;
-	const struct apd_host_config *config = plugin->pool->config;
+	struct apd_ward *ward = generation->ward;
+	const struct apd_host_config *config = ward->plugin->pool->config;
 	unsigned max = config->max_workers ? config->max_workers : 1;
 	bool wanted = is_wanted(generation), fresh = generation->wants_fresh;
 	struct supply supply = count(generation);
 	int r;
 
-	if (plugin->pool->stopping || generation->retired || generation->image->broken ||
-		apd_deadline_is_set(&plugin->backoff))
+	if (!may_start(generation))
 		return;
 	if (!wanted)
 		generation->wants_fresh = fresh = false;
@@ -113,7 +123,7 @@ void apd_supply_check(struct apd_generation *generation)
 		return;
 	}
 	/* Old generations and stuck runs have processes too: bound them all together. */
-	if (plugin->processes >= 2 * max)
+	if (ward->processes >= 2 * max)
 		return;
 	generation->wants_fresh = generation->wants_ahead = false;
 	r = apd_process_start(generation);
@@ -129,66 +139,94 @@ void apd_supply_check(struct apd_generation *generation)
 /* The time of a backoff is over. */
 static void on_backoff(struct apd_deadline *deadline)
 {
-	struct apd_plugin *plugin = apd_container_of(deadline, struct apd_plugin, backoff);
+	struct apd_ward *ward = apd_container_of(deadline, struct apd_ward, backoff);
 
-	if (plugin->current)
-		apd_supply_check(plugin->current);
+	if (ward->current)
+		apd_supply_check(ward->current);
 }
 
-void apd_supply_init(struct apd_plugin *plugin)
+void apd_supply_init(struct apd_ward *ward)
 {
-	plugin->backoff.expired = on_backoff;
+	ward->backoff.expired = on_backoff;
 }
 
 /* Notes a death before being ready; true if it is the fifth within a minute. */
-static bool is_hopeless(struct apd_plugin *plugin)
+static bool is_hopeless(struct apd_ward *ward)
 {
-	const size_t n = APD_COUNT(plugin->deaths);
+	const size_t n = APD_COUNT(ward->deaths);
 	int64_t now = apd_clock_mono_ns();
 
-	memmove(plugin->deaths + 1, plugin->deaths, (n - 1) * sizeof(plugin->deaths[0]));
-	plugin->deaths[0] = now;
-	return plugin->deaths[n - 1] && now - plugin->deaths[n - 1] < DEATHS_WITHIN_NS;
+	memmove(ward->deaths + 1, ward->deaths, (n - 1) * sizeof(ward->deaths[0]));
+	ward->deaths[0] = now;
+	return ward->deaths[n - 1] && now - ward->deaths[n - 1] < DEATHS_WITHIN_NS;
 }
 
 /* The time until the next start: doubled with every failure, a quarter more or less by chance. */
-static int64_t backoff_of(struct apd_plugin *plugin)
+static int64_t backoff_of(struct apd_ward *ward)
 {
-	unsigned doublings = plugin->failures - 1 < 7 ? plugin->failures - 1 : 7;
+	unsigned doublings = ward->failures - 1 < 7 ? ward->failures - 1 : 7;
 	int64_t delay = BACKOFF_FIRST_NS << doublings;
 
 	if (delay > BACKOFF_LAST_NS)
 		delay = BACKOFF_LAST_NS;
 	return delay / 4 * 3 +
-		(int64_t)(apd_id_random(&plugin->pool->random) % (uint64_t)(delay / 2));
+		(int64_t)(apd_id_random(&ward->plugin->pool->random) % (uint64_t)(delay / 2));
+}
+
+/* Serves the generation's agents as broken. Takes the sentence. */
+static void break_generation(struct apd_generation *generation, struct apd_buf *why)
+{
+	apd_log(APD_LOG_ERROR, "host", "plugin %s is broken: %s", generation->plugin->path,
+		why->data);
+	free(generation->broken);
+	generation->broken = apd_buf_steal(why);
+	apd_generation_changed(generation);
 }
 
 void apd_supply_failed(struct apd_generation *generation, bool was_ready, const char *reason)
 {
-	struct apd_plugin *plugin = generation->plugin;
-	struct apd_buf broken = {0};
+	struct apd_ward *ward = generation->ward;
+	struct apd_buf why = {0};
 	int64_t delay;
 
 	if (generation->retired)
 		return;
-	plugin->failures++;
-	if (!was_ready && is_hopeless(plugin) && count(generation).ready == 0) {
-		apd_buf_addf(&broken, "its worker ended %zu times before it was ready: %s",
-			APD_COUNT(plugin->deaths), reason);
-		apd_log(APD_LOG_ERROR, "host", "plugin %s is broken until its file changes: %s",
-			plugin->path, broken.data);
-		free(generation->image->broken);
-		generation->image->broken = apd_buf_steal(&broken);
-		apd_generation_changed(generation);
+	if (generation == ward->next) {
+		apd_buf_addf(&why, "its worker ended before it was ready: %s", reason);
+		apd_ward_refuse(ward, why.data);
+		apd_buf_finish(&why);
 		return;
 	}
-	delay = backoff_of(plugin);
+	ward->failures++;
+	if (!was_ready && is_hopeless(ward) && count(generation).ready == 0) {
+		apd_buf_addf(&why, "its worker ended %zu times before it was ready: %s",
+			APD_COUNT(ward->deaths), reason);
+		break_generation(generation, &why);
+		return;
+	}
+	delay = backoff_of(ward);
 	apd_log(APD_LOG_INFO, "host", "plugin %s: the next worker may start in %.1f s",
-		plugin->path, (double)delay / APD_NS_PER_S);
-	apd_deadline_set_in(&plugin->pool->deadlines, &plugin->backoff, delay);
+		ward->plugin->path, (double)delay / APD_NS_PER_S);
+	apd_deadline_set_in(&ward->plugin->pool->deadlines, &ward->backoff, delay);
 }
 
-void apd_supply_succeeded(struct apd_plugin *plugin)
+void apd_supply_unconfined(struct apd_generation *generation, const char *reason)
 {
-	plugin->failures = 0;
+	struct apd_buf why = {0};
+
+	if (generation->retired)
+		return;
+	apd_buf_addf(&why, "its worker could not be confined: %s", reason);
+	if (generation == generation->ward->next) {
+		apd_ward_refuse(generation->ward, why.data);
+		apd_buf_finish(&why);
+		return;
+	}
+	generation->unconfined = true;
+	break_generation(generation, &why);
+}
+
+void apd_supply_succeeded(struct apd_ward *ward)
+{
+	ward->failures = 0;
 }

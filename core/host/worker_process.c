@@ -6,7 +6,6 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "host/describe.h"
 #include "host/parts.h"
 
 /* How long a process may take to quit. Its destroy() should return within a second. */
@@ -74,14 +73,19 @@ static void on_dead(struct apd_child *child, const char *reason)
 	apd_list_remove(&process->link);
 	apd_list_remove(&process->all);
 	apd_watch_clear(process);
-	generation->plugin->processes--;
+	generation->ward->processes--;
 	atomic_fetch_sub_explicit(&pool->alive, 1, memory_order_relaxed);
 	report(process, reason, was_asked);
-	if (!was_asked && !process->killed && !pool->stopping)
+	if (process->unconfined && !pool->stopping)
+		apd_supply_unconfined(generation, reason);
+	else if (!was_asked && !process->killed && !pool->stopping)
 		apd_supply_failed(generation, was_ready, reason);
 	apd_slots_lost(process, reason);
-	if (generation->plugin->current)
-		apd_supply_check(generation->plugin->current);
+	/* Perhaps there was one too many for these. */
+	if (generation->ward->current)
+		apd_supply_check(generation->ward->current);
+	if (generation->ward->next)
+		apd_supply_check(generation->ward->next);
 }
 
 static void on_closed(struct apd_child *child)
@@ -130,7 +134,7 @@ int apd_process_start(struct apd_generation *generation)
 	const struct apd_child_spec spec = {
 		.program = config->worker_path,
 		.name = generation->image->description->name.ptr,
-		.env = (const char *const *)generation->env,
+		.env = (const char *const *)generation->ward->confinement->env,
 		.plugin_fd = generation->image->memfd,
 		.message_max = config->message_max,
 		.log_dropped = &pool->log_dropped,
@@ -153,11 +157,12 @@ int apd_process_start(struct apd_generation *generation)
 	apd_list_append(&generation->processes, &process->link);
 	apd_list_append(&pool->all, &process->all);
 	apd_watch_init(process);
-	generation->plugin->processes++;
+	generation->ward->processes++;
 	pool->processes++;
 	atomic_fetch_add_explicit(&pool->alive, 1, memory_order_relaxed);
 	atomic_fetch_add_explicit(&pool->spawned, 1, memory_order_relaxed);
-	apd_setup_add(&process->child.out, config, generation->plugin->file, false);
+	apd_setup_add(&process->child.out, config, generation->ward->confinement,
+		generation->plugin->file, false);
 	apd_process_dirty(process);
 	apd_deadline_set_in(&pool->deadlines, &process->phase, config->hello_ns);
 	return 0;
@@ -177,7 +182,9 @@ static void become_ready(struct apd_process *process)
 	}
 	apd_watch_idle(process);
 	generation->proved = true;
-	if (first)
+	if (generation == generation->ward->next)
+		apd_ward_switch(generation->ward);
+	else if (first)
 		apd_generation_changed(generation);
 	apd_generation_notify(generation);
 }

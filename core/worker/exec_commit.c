@@ -1,4 +1,5 @@
 /* commit(): checks a step, sends it, and waits until the daemon has it. */
+#include "host/message_shape.h"
 #include "worker/exec.h"
 #include "worker/texts.h"
 
@@ -14,9 +15,7 @@ static const char *problem_with_patch(struct apd_json *json, struct apd_str patc
 	if (apd_json_type(json, 0) != APD_JSON_OBJECT)
 		return "the patch must be an object";
 	messages = apd_json_member(json, 0, APD_STR("messages"));
-	if (messages && !apd_text_all(json, messages, APD_JSON_OBJECT))
-		return "messages must be an array of objects";
-	return NULL;
+	return messages ? apd_message_shape_check(json, messages) : NULL;
 }
 
 /* Checks all texts of a step: NULL, or what is wrong. Under the op lock. */

@@ -3,6 +3,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "host/event_cost.h"
 #include "worker/exec.h"
 #include "worker/texts.h"
 
@@ -88,8 +89,8 @@ static ap_status send_event(struct apd_exec *exec, const ap_event *event)
 		return s;
 	why = problem_with(exec, event->channel, fields[0], fields[1], fields[2]);
 	if (!why) {
-		/* Only the data counts, as it does for the daemon that gives the credit back. */
-		atomic_fetch_sub(&exec->credit, (int64_t)fields[2].len);
+		atomic_fetch_sub(&exec->credit,
+			(int64_t)apd_event_cost(fields[0], fields[1], fields[2]));
 		apd_sender_add(&exec->worker->sender, APD_SEND_SOON, APD_FRAME_EMIT, exec->number,
 			(uint32_t)event->channel, fields, 3);
 	}

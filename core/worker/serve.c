@@ -49,12 +49,13 @@ static int read_message(
 	return r < 0 ? r : 0;
 }
 
-/* Takes SETUP, the first message of all: 0 or a negative errno. */
-static int take_setup(struct apd_worker *worker)
+/* Takes SETUP, the first message of all: 0 or a negative errno. The grants last until the next. */
+static int take_setup(struct apd_worker *worker, struct apd_grants *ret_grants)
 {
 	struct apd_frame frame;
 	struct apd_str payload, file;
 	struct apd_fields fields;
+	struct apd_grants grants;
 	int r;
 
 	r = read_message(worker, &frame, &payload);
@@ -63,8 +64,12 @@ static int take_setup(struct apd_worker *worker)
 	fields = (struct apd_fields){payload.ptr, payload.ptr + payload.len};
 	if (frame.type != APD_FRAME_SETUP ||
 		apd_fields_struct(&fields, &worker->setup, sizeof(worker->setup)) < 0 ||
-		apd_fields_next(&fields, &file) < 0)
+		apd_fields_next(&fields, &file) < 0 ||
+		apd_fields_next(&fields, &grants.groups) < 0 ||
+		apd_fields_next(&fields, &grants.read_paths) < 0 ||
+		apd_fields_next(&fields, &grants.write_paths) < 0)
 		return -EBADMSG;
+	*ret_grants = grants;
 	worker->file = apd_strndup(file.ptr ? file.ptr : "", file.len);
 	return 0;
 }
@@ -91,7 +96,7 @@ static int init_plugin(struct apd_worker *worker, struct apd_buf *error)
 }
 
 /* Everything up to HELLO: 0, or the exit status after FAILED. */
-static int prepare(struct apd_worker *worker)
+static int prepare(struct apd_worker *worker, const struct apd_grants *grants)
 {
 	struct apd_buf text = {0};
 	struct apd_str field;
@@ -99,7 +104,10 @@ static int prepare(struct apd_worker *worker)
 	int r = 0;
 
 	if (!worker->in_process)
-		r = apd_confine(&worker->setup, worker->socket, worker->plugin_fd, &step, &text);
+		r = apd_confine(
+			&worker->setup, grants, worker->socket, worker->plugin_fd, &step, &text);
+	if (!worker->in_process)
+		apd_traces_note(&worker->traces);
 	if (r == 0)
 		r = apd_mapped_open(&worker->mapped, worker->plugin_fd, &step, &text);
 	if (r == 0) {
@@ -130,6 +138,8 @@ static void leave_plugin(struct apd_worker *worker)
 	apd_instances_destroy(worker);
 	if (worker->mapped.plugin.deinit)
 		worker->mapped.plugin.deinit();
+	if (!worker->in_process)
+		apd_traces_report(&worker->traces, worker);
 }
 
 /* Runs agents until QUIT or until the daemon is gone. Returns the exit status. */
@@ -203,12 +213,13 @@ int apd_worker_serve(int socket_fd, int plugin_fd, bool in_process)
 	/* Kept for good where a stuck run may still use it. */
 	static struct apd_worker *_Atomic abandoned_worker;
 	struct apd_worker *worker = create(socket_fd, plugin_fd, in_process);
+	struct apd_grants grants;
 	bool abandoned = false;
 	int r;
 
-	r = take_setup(worker);
+	r = take_setup(worker, &grants);
 	if (r == 0)
-		r = prepare(worker);
+		r = prepare(worker, &grants);
 	else
 		r = r == -EBADMSG || r == -EMSGSIZE ? 2 : 1;
 	if (r == 0 && !worker->setup.describe)

@@ -12,6 +12,7 @@
 #include "worker/crew.h"
 #include "worker/mapped.h"
 #include "worker/sender.h"
+#include "worker/traces.h"
 
 /* Runs are found by number; numbers rise, so their low bits spread them. */
 #define APD_EXEC_BUCKETS 256
@@ -30,6 +31,7 @@ struct apd_worker {
 	bool in_process;
 	struct apd_setup setup;
 	char *file; /* the plugin's name, for messages */
+	struct apd_traces traces; /* unless in_process */
 
 	pthread_mutex_t read_lock; /* for the reader */
 	struct apd_frame_reader reader;

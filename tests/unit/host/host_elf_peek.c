@@ -112,7 +112,50 @@ static void test_kinds_of_files(void **state)
 	expect(data, size, "does not export ap_plugin_v1");
 	free(data);
 	data = load(STUB_ORIGIN, &size);
-	expect(data, size, "$ORIGIN");
+	expect(data, size, "its run path has $ORIGIN in it: $ORIGIN/lib");
+	free(data);
+}
+
+/* Libraries are looked for where nobody but root or apd's user may put them. */
+static void test_run_paths(void **state)
+{
+	static const struct {
+		const char path[sizeof("$ORIGIN/lib")];
+		bool bad;
+	} cases[] = {{"lib", true}, {"/a:", true}, {":/a", true}, {"/a::/b", true},
+		{"/a:./b", true}, {"${ORIGIN}", true}, {"/a/b:/c", false}, {"", false}};
+	size_t size;
+	unsigned char *data = load(STUB_ORIGIN, &size);
+	char *path = memmem(data, size, "$ORIGIN/lib", sizeof("$ORIGIN/lib"));
+	char why[400];
+
+	(void)state;
+	assert_non_null(path);
+	for (size_t i = 0; i < APD_COUNT(cases); i++) {
+		memcpy(path, cases[i].path, sizeof(cases[i].path));
+		if (cases[i].bad)
+			expect(data, size, "its run path has ");
+		else
+			assert_int_equal(apd_elf_judge(data, size, why, sizeof(why)), 0);
+	}
+	free(data);
+}
+
+/* A library that is needed by a path in the working directory. */
+static void test_needed_paths(void **state)
+{
+	static const char libc[] = "libc.so.6";
+	size_t size;
+	unsigned char *data = load(STUB, &size);
+	char *name = memmem(data, size, libc, sizeof(libc));
+
+	(void)state;
+	if (!name) { /* built in a way that needs no C library */
+		free(data);
+		skip();
+	}
+	memcpy(name, "./c.so.66", sizeof(libc));
+	expect(data, size, "it needs a library of the working directory: ./c.so.66");
 	free(data);
 }
 
@@ -160,6 +203,8 @@ int main(void)
 		cmocka_unit_test(test_good),
 		cmocka_unit_test(test_fields),
 		cmocka_unit_test(test_kinds_of_files),
+		cmocka_unit_test(test_run_paths),
+		cmocka_unit_test(test_needed_paths),
 		cmocka_unit_test(test_every_cut),
 		cmocka_unit_test(test_every_byte),
 	};

@@ -117,6 +117,136 @@ static void test_come_and_go(void **state)
 	lab_finish(&lab);
 }
 
+/* What can be described may still not serve: then nothing changes for those who run agents. */
+static void test_new_version_that_cannot_serve(void **state)
+{
+	static const struct {
+		const char *word, *wanted;
+	} cases[] = {
+		{"die", "its worker ended before it was ready: exit status 7"},
+		{"bad-create", "agent bad: its create() failed"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < APD_COUNT(cases); i++) {
+		struct lab_run before = {0}, after = {0};
+		struct lab lab;
+
+		lab_init(&lab);
+		lab_plugin(&lab, "p.so", "good", LAB_PLUGIN("p", "1", LAB_AGENT("bad", LAB_MANY)));
+		lab_open(&lab);
+		lab_start(&lab, &before, "bad", "pid wait");
+		lab_until(&lab, before.emitted);
+		lab_plugin(&lab, "p.so", cases[i].word,
+			LAB_PLUGIN("p", "2", LAB_AGENT("bad", LAB_MANY)));
+		apd_pool_reload(lab.pool);
+		lab_until(&lab, has_meta(&lab, "bad", "reload_error"));
+		assert_true(has_meta(&lab, "bad", cases[i].wanted));
+		assert_true(has_meta(
+			&lab, "bad", "\"version\":\"1\",\"generation\":1,\"state\":\"ready\""));
+		lab_start(&lab, &after, "bad", "pid done");
+		lab_until(&lab, after.done);
+		assert_int_equal(lab_pid(&before), lab_pid(&after));
+		lab_stop_run(&lab, &before);
+		lab_until(&lab, before.done);
+		lab_finish(&lab);
+	}
+}
+
+/* The old one serves until the new one can, however long that takes. */
+static void test_slow_version(void **state)
+{
+	struct lab_run before = {0}, meanwhile = {0}, after = {0};
+	struct lab lab;
+
+	(void)state;
+	lab_init(&lab);
+	lab_plugin(&lab, "p.so", "good", VERSION("1"));
+	lab_open(&lab);
+	lab_start(&lab, &before, "a", "pid done");
+	lab_until(&lab, before.done);
+	lab_plugin(&lab, "p.so", "mute", VERSION("2"));
+	apd_pool_reload(lab.pool);
+	lab_until(&lab, lab_stats(&lab).workers == 2);
+	/* At once: nobody waits for the new one. */
+	meanwhile.slot = lab_acquire(&lab, "a", false);
+	assert_non_null(meanwhile.slot);
+	lab_invoke(&lab, &meanwhile, "pid done");
+	lab_until(&lab, meanwhile.done);
+	assert_int_equal(lab_pid(&before), lab_pid(&meanwhile));
+	assert_true(has_meta(&lab, "a", "\"version\":\"1\""));
+	/* A newer one takes its place. */
+	lab_plugin(&lab, "p.so", "good", VERSION("3"));
+	apd_pool_reload(lab.pool);
+	lab_until(&lab, has_meta(&lab, "a", "\"version\":\"3\""));
+	assert_true(has_meta(&lab, "a", "\"state\":\"ready\""));
+	lab_start(&lab, &after, "a", "pid done");
+	lab_until(&lab, after.done);
+	assert_int_not_equal(lab_pid(&after), lab_pid(&before));
+	lab_finish(&lab);
+}
+
+/* Agents of one plugin that are confined differently, and alike. */
+static void test_wards(void **state)
+{
+	static const char *const env[] = {"A=1", NULL};
+	static const char *const same_env[] = {"A=1", NULL};
+	struct lab_run runs[4] = {0};
+	struct lab lab;
+	const char *ids[] = {"one", "two", "three", "a"};
+
+	(void)state;
+	lab_init(&lab);
+	lab_plugin(&lab, "p.so", "good",
+		LAB_PLUGIN("p", "1", LAB_AGENT("a", LAB_MANY) "," LAB_AGENT("b", LAB_MANY)));
+	for (size_t i = 0; i < 3; i++) {
+		lab.agents[i].agent_id = ids[i];
+		lab.agents[i].plugin = "p";
+		lab.agents[i].agent = "b";
+	}
+	lab.agents[0].env = env;
+	lab.agents[1].env = same_env;
+	lab.agents[2].files_max = 100;
+	lab.config.n_agents = 3;
+	lab_open(&lab);
+	for (size_t i = 0; i < 4; i++) {
+		lab_start(&lab, &runs[i], ids[i], "pid done");
+		lab_until(&lab, runs[i].done);
+	}
+	assert_int_equal(lab_pid(&runs[0]), lab_pid(&runs[1]));
+	assert_int_not_equal(lab_pid(&runs[0]), lab_pid(&runs[2]));
+	assert_int_not_equal(lab_pid(&runs[0]), lab_pid(&runs[3]));
+	assert_int_not_equal(lab_pid(&runs[2]), lab_pid(&runs[3]));
+	assert_int_equal(lab_stats(&lab).workers, 3);
+	/* All of them follow their file. */
+	lab_plugin(&lab, "p.so", "good",
+		LAB_PLUGIN("p", "2", LAB_AGENT("a", LAB_MANY) "," LAB_AGENT("b", LAB_MANY)));
+	apd_pool_reload(lab.pool);
+	for (size_t i = 0; i < 4; i++)
+		lab_until(&lab, has_meta(&lab, ids[i], "\"version\":\"2\""));
+	lab_until(&lab, lab_stats(&lab).workers == 3);
+	assert_int_equal(lab_stats(&lab).crashes, 0);
+	lab_finish(&lab);
+}
+
+/* Nobody tells the pool: it sees for itself. */
+static void test_watch(void **state)
+{
+	struct lab lab;
+
+	(void)state;
+	lab_init(&lab);
+	lab.config.watch = true;
+	lab_plugin(&lab, "p.so", "good", VERSION("1"));
+	lab_open(&lab);
+	lab_until(&lab, has_meta(&lab, "a", "\"state\":\"ready\""));
+	lab_plugin(&lab, "p.so", "good", VERSION("2"));
+	lab_until(&lab, has_meta(&lab, "a", "\"version\":\"2\""));
+	assert_int_equal(unlink(lab_path(&lab, "p.so")), 0);
+	lab_until(&lab, !lab_agent(&lab, "a"));
+	lab_finish(&lab);
+}
+
 /* A daemon that is told to end while it describes. */
 static void test_stop_meanwhile(void **state)
 {
@@ -138,6 +268,10 @@ int main(void)
 		cmocka_unit_test(test_nothing_new),
 		cmocka_unit_test(test_bad_file),
 		cmocka_unit_test(test_come_and_go),
+		cmocka_unit_test(test_new_version_that_cannot_serve),
+		cmocka_unit_test(test_slow_version),
+		cmocka_unit_test(test_wards),
+		cmocka_unit_test(test_watch),
 		cmocka_unit_test(test_stop_meanwhile),
 	};
 

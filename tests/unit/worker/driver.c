@@ -63,6 +63,9 @@ void driver_start(
 	const struct apd_str fields[] = {
 		{(const char *)setup, sizeof(*setup)},
 		apd_str(plugin),
+		APD_STR_ABSENT,
+		APD_STR_ABSENT,
+		APD_STR_ABSENT,
 	};
 	char path[512];
 	int pair[2];
@@ -74,7 +77,7 @@ void driver_start(
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
 	d->fd = pair[0];
 	d->worker_fd = pair[1];
-	driver_send(d, APD_FRAME_SETUP, 0, 0, fields, 2);
+	driver_send(d, APD_FRAME_SETUP, 0, 0, fields, 5);
 	if (in_process) {
 		assert_int_equal(pthread_create(&d->thread, NULL, serve, d), 0);
 		return;

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include "base/clock.h"
+#include "host/event_cost.h"
 
 static void stop(struct driver *d, uint32_t run, enum apd_stop_reason reason)
 {
@@ -154,7 +155,7 @@ static void test_credit(void **state)
 	driver_serve(&d, "flood", "flood", false);
 	driver_invoke(&d, 1, "4", 1);
 	driver_expect(&d, APD_FRAME_EMIT);
-	len = driver_field(&d, 2).len;
+	len = apd_event_cost(driver_field(&d, 0), driver_field(&d, 1), driver_field(&d, 2));
 	/* Back to zero only: nothing may come before the PONG. */
 	driver_send(&d, APD_FRAME_CREDIT, 1, (uint32_t)len - 1, NULL, 0);
 	driver_send(&d, APD_FRAME_PING, 0, 7, NULL, 0);
