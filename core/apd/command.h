@@ -16,6 +16,7 @@ struct apd_command {
 int apd_command_serve(int argc, char **argv);
 int apd_command_agents(int argc, char **argv);
 int apd_command_run(int argc, char **argv);
+int apd_command_check(int argc, char **argv);
 
 /* An option that takes a value, or none (value is NULL then), or may stand several times. */
 struct apd_option {

@@ -16,6 +16,7 @@ void apd_config_init(struct apd_config *config)
 	*config = (struct apd_config){
 		.listen = "127.0.0.1:8000",
 		.data_dir = "./data",
+		.watch = true,
 		.workers_max = 8,
 		.isolation = APD_ISOLATE_PROCESS,
 		.max_message = 64 * MIB,
@@ -51,8 +52,13 @@ void apd_config_init(struct apd_config *config)
 
 void apd_config_finish(struct apd_config *config)
 {
-	for (size_t i = 0; i < config->n_agents; i++)
+	for (size_t i = 0; i < config->n_agents; i++) {
 		free((void *)config->agents[i].env);
+		free((void *)config->agents[i].read_paths);
+		free((void *)config->agents[i].write_paths);
+	}
+	free(config->worker_read_paths);
+	free(config->worker_write_paths);
 	free(config->agents);
 	free(config->plugin_dirs);
 	free(config->cors_origins);
@@ -154,11 +160,15 @@ void apd_config_host(const struct apd_config *config, struct apd_host_config *re
 		.memory_max = config->worker_memory,
 		.files_max = config->worker_files,
 		.processes_max = config->worker_processes,
+		.user = config->worker_user,
+		.read_paths = config->worker_read_paths,
+		.write_paths = config->worker_write_paths,
 		.timeout_ns = config->run_timeout_ns,
 		.grace_ns = config->grace_ns,
 		.drain_ns = config->drain_ns,
 		.hello_ns = 5 * APD_NS_PER_S,
 		.idle_ns = config->idle_ns,
+		.watch = config->watch,
 		.debug = config->worker_debug,
 	};
 }

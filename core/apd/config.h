@@ -25,6 +25,7 @@ struct apd_config {
 
 	const char **plugin_dirs; /* NULL-terminated */
 	int serve; /* 0: all agents found, 1: listed ones */
+	bool watch;
 	struct apd_agent_config *agents;
 	size_t n_agents;
 
@@ -32,6 +33,8 @@ struct apd_config {
 	int isolation; /* enum apd_isolation */
 	uint64_t worker_memory;
 	uint32_t worker_files, worker_processes;
+	const char *worker_user; /* or NULL */
+	const char **worker_read_paths, **worker_write_paths; /* NULL-terminated, or NULL */
 	uint64_t max_message, max_emit, max_commit, max_log_line;
 	bool worker_debug;
 

@@ -20,6 +20,13 @@ static const char *const level_words[] = {"debug", "info", "warn", "error", NULL
 static const struct config_key plugins_keys[] = {
 	{"dirs", CONFIG_STRINGS, AT(plugin_dirs), 0, 0, NULL, NULL},
 	{"serve", CONFIG_WORD, AT(serve), 0, 0, serve_words, NULL},
+	{"watch", CONFIG_BOOL, AT(watch), 0, 0, NULL, NULL},
+	{0},
+};
+
+static const struct config_key workers_paths_keys[] = {
+	{"read", CONFIG_STRINGS, AT(worker_read_paths), 0, 0, NULL, NULL},
+	{"write", CONFIG_STRINGS, AT(worker_write_paths), 0, 0, NULL, NULL},
 	{0},
 };
 
@@ -29,6 +36,8 @@ static const struct config_key workers_keys[] = {
 	{"memory", CONFIG_BYTES, AT(worker_memory), 0, 1024 * GIB, NULL, NULL},
 	{"files", CONFIG_COUNT, AT(worker_files), 0, 1000000, NULL, NULL},
 	{"processes", CONFIG_COUNT, AT(worker_processes), 0, 1000000, NULL, NULL},
+	{"user", CONFIG_STRING, AT(worker_user), 0, 0, NULL, NULL},
+	{"paths", CONFIG_SECTION, 0, 0, 0, NULL, workers_paths_keys},
 	{"idle", CONFIG_DURATION, AT(idle_ns), SECOND, 365 * DAY, NULL, NULL},
 	{"drain", CONFIG_DURATION, AT(drain_ns), 0, DAY, NULL, NULL},
 	{"max_message", CONFIG_BYTES, AT(max_message), MIB, GIB, NULL, NULL},
@@ -109,6 +118,12 @@ const struct config_key config_root[] = {
 	{0},
 };
 
+static const struct config_key agent_paths_keys[] = {
+	{"read", CONFIG_STRINGS, AGENT_AT(read_paths), 0, 0, NULL, NULL},
+	{"write", CONFIG_STRINGS, AGENT_AT(write_paths), 0, 0, NULL, NULL},
+	{0},
+};
+
 const struct config_key config_agent[] = {
 	{"plugin", CONFIG_STRING, AGENT_AT(plugin), 0, 0, NULL, NULL},
 	{"agent", CONFIG_STRING, AGENT_AT(agent), 0, 0, NULL, NULL},
@@ -119,6 +134,11 @@ const struct config_key config_agent[] = {
 	{"queue", CONFIG_COUNT, AGENT_AT(max_queue), 1, 10000000, NULL, NULL},
 	{"max_attempts", CONFIG_COUNT, AGENT_AT(max_attempts), 1, 100, NULL, NULL},
 	{"isolation", CONFIG_WORD, AGENT_AT(isolation), 0, 0, isolation_words, NULL},
+	{"memory", CONFIG_BYTES, AGENT_AT(memory_max), 0, 1024 * GIB, NULL, NULL},
+	{"files", CONFIG_COUNT, AGENT_AT(files_max), 0, 1000000, NULL, NULL},
+	{"processes", CONFIG_COUNT, AGENT_AT(processes_max), 0, 1000000, NULL, NULL},
+	{"user", CONFIG_STRING, AGENT_AT(user), 0, 0, NULL, NULL},
+	{"paths", CONFIG_SECTION, 0, 0, 0, NULL, agent_paths_keys},
 	{"env", CONFIG_STRINGS, AGENT_AT(env), 0, 0, NULL, NULL},
 	{0},
 };

@@ -121,6 +121,8 @@ static int read_strings(struct reading *reading, const yaml_node_t *node, const 
 	}
 	if (node->type != YAML_SEQUENCE_NODE)
 		return complain(reading, node, "expected a list");
+	/* None is something else than nothing said. */
+	*list = apd_calloc(1, sizeof(**list));
 	for (yaml_node_item_t *i = node->data.sequence.items.start;
 		i < node->data.sequence.items.top; i++) {
 		const yaml_node_t *item = node_at(reading, *i);

@@ -10,6 +10,7 @@ static const struct apd_command commands[] = {
 	{"serve", "serves agents over HTTP", apd_command_serve},
 	{"agents", "lists the agents that would be served", apd_command_agents},
 	{"run", "runs an agent without a server", apd_command_run},
+	{"check", "tests whether a plugin keeps the rules", apd_command_check},
 };
 
 /* What `apd` can do. */
@@ -30,6 +31,7 @@ int main(int argc, char **argv)
 	const char *name = argc > 1 ? argv[1] : "";
 
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a file at its limit is an error of write() */
 	if (strcmp(name, "--version") == 0) {
 		printf("apd %s\n", APD_VERSION);
 		return 0;

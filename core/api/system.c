@@ -133,7 +133,7 @@ static void add_storage(struct apd_buf *out, struct apd_storage *storage)
 
 	storage->ops->stats(storage, &stats);
 	add_counter(out, "apd_storage_commits_total", "Transactions committed.", stats.commits);
-	add_counter(out, "apd_storage_batches_total", "Batches committed.", stats.batches);
+	add_counter(out, "apd_storage_batches_total", "Batches tried.", stats.batches);
 	add_gauge(out, "apd_storage_wal_bytes", "Bytes of the write-ahead log.", stats.wal_bytes);
 }
 

@@ -63,8 +63,17 @@ static void options_and_positionals_come_in_order(void **state)
 		int result;
 		const char *value;
 	} expected[] = {
-		{-2, "one"}, {CONFIG, "a.yaml"}, {CONFIG, "b.yaml"}, {LISTEN, ":1"}, {JSON, NULL},
-		{-2, "-"}, {CONFIG, ""}, {LISTEN, "--json"}, {-2, ""}, {-1, NULL}, {-1, NULL},
+		{-2, "one"},
+		{CONFIG, "a.yaml"},
+		{CONFIG, "b.yaml"},
+		{LISTEN, ":1"},
+		{JSON, NULL},
+		{-2, "-"},
+		{CONFIG, ""},
+		{LISTEN, "--json"},
+		{-2, ""},
+		{-1, NULL},
+		{-1, NULL},
 	};
 	struct apd_arguments arguments = {options, APD_COUNT(argv), argv, 0};
 

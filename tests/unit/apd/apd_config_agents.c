@@ -83,6 +83,44 @@ static void every_key_of_an_agent_is_read(void **state)
 	apd_config_finish(&config);
 }
 
+static void confinement_is_read(void **state)
+{
+	struct apd_host_config host;
+	struct apd_config config;
+
+	(void)state;
+	parse_good(&config,
+		"plugins: {watch: false}\n"
+		"workers: {user: apd, paths: {read: /srv}}\n"
+		"agents:\n"
+		"  a: {plugin: echo, memory: 64MiB, files: 20, processes: 30, user: nobody,\n"
+		"      paths: {read: [/a, /b], write: []}}\n"
+		"  b: {plugin: echo}\n");
+	apd_config_host(&config, &host);
+	assert_false(host.watch);
+	assert_string_equal(host.user, "apd");
+	assert_string_equal(host.read_paths[0], "/srv");
+	assert_null(host.read_paths[1]);
+	assert_null(host.write_paths);
+	assert_int_equal(host.agents[0].memory_max, 64 << 20);
+	assert_int_equal(host.agents[0].files_max, 20);
+	assert_int_equal(host.agents[0].processes_max, 30);
+	assert_string_equal(host.agents[0].user, "nobody");
+	assert_string_equal(host.agents[0].read_paths[1], "/b");
+	/* An empty list says something: nothing is granted. */
+	assert_non_null(host.agents[0].write_paths);
+	assert_null(host.agents[0].write_paths[0]);
+	assert_null(host.agents[1].user);
+	assert_null(host.agents[1].read_paths);
+	apd_config_finish(&config);
+	apd_config_init(&config);
+	apd_config_host(&config, &host);
+	assert_true(host.watch);
+	apd_config_finish(&config);
+	check_error("agents:\n  a: {plugin: echo, paths: {reed: [/a]}}\n",
+		"apd.yaml:2: agents.a.paths.reed: unknown key, did you mean \"read\"?");
+}
+
 static void agents_that_make_no_sense_are_refused(void **state)
 {
 	(void)state;
@@ -124,14 +162,17 @@ static void settings_become_json(void **state)
 	(void)state;
 	check_settings("{}", "{}");
 	check_settings("{a: 1, b: -2.5e3, c: true, d: null, e: ~, f: , g: text}",
-		"{\"a\":1,\"b\":-2.5e3,\"c\":true,\"d\":null,\"e\":null,\"f\":null,\"g\":\"text\"}");
+		"{\"a\":1,\"b\":-2.5e3,\"c\":true,\"d\":null,\"e\":null,\"f\":null,\"g\":"
+		"\"text\"}");
 	check_settings("{a: '1', b: \"true\", c: ''}", "{\"a\":\"1\",\"b\":\"true\",\"c\":\"\"}");
 	check_settings("{a: [1, [2], {b: []}]}", "{\"a\":[1,[2],{\"b\":[]}]}");
-	check_settings("{1: one, true: yes, 'q\"': x}", "{\"1\":\"one\",\"true\":\"yes\",\"q\\\"\":\"x\"}");
+	check_settings("{1: one, true: yes, 'q\"': x}",
+		"{\"1\":\"one\",\"true\":\"yes\",\"q\\\"\":\"x\"}");
 	check_settings("{a: \"line\\nbreak \\u00e4\"}", "{\"a\":\"line\\nbreak \xc3\xa4\"}");
 	check_settings("\n      a: |\n        two\n        lines", "{\"a\":\"two\\nlines\\n\"}");
 	check_settings("{a: 99999999999999999999}", "{\"a\":\"99999999999999999999\"}");
-	check_settings("{a: .inf, b: 0x1F, c: 1_000}", "{\"a\":\".inf\",\"b\":\"0x1F\",\"c\":\"1_000\"}");
+	check_settings(
+		"{a: .inf, b: 0x1F, c: 1_000}", "{\"a\":\".inf\",\"b\":\"0x1F\",\"c\":\"1_000\"}");
 }
 
 static void anchors_are_copied_where_they_are_named(void **state)
@@ -141,8 +182,9 @@ static void anchors_are_copied_where_they_are_named(void **state)
 	(void)state;
 	check_settings("{a: &x {k: [1]}, b: *x, c: [*x]}",
 		"{\"a\":{\"k\":[1]},\"b\":{\"k\":[1]},\"c\":[{\"k\":[1]}]}");
-	parse_good(&config, "agents:\n  a: {plugin: x, settings: &s {v: 1}}\n"
-			    "  b: {plugin: x, settings: *s}\n");
+	parse_good(&config,
+		"agents:\n  a: {plugin: x, settings: &s {v: 1}}\n"
+		"  b: {plugin: x, settings: *s}\n");
 	assert_string_equal(config.agents[1].settings, "{\"v\":1}");
 	apd_config_finish(&config);
 }
@@ -176,9 +218,10 @@ static void the_host_gets_its_part(void **state)
 	struct apd_host_config host;
 
 	(void)state;
-	parse_good(&config, "default_agent: a\nplugins: {serve: listed}\nagents: {a: {plugin: x}}\n"
-			    "workers: {max: 3, idle: 2s, max_emit: 2KiB, debug: true}\n"
-			    "runs: {timeout: 4s, queue_per_agent: 9, max_attempts: 2}\n");
+	parse_good(&config,
+		"default_agent: a\nplugins: {serve: listed}\nagents: {a: {plugin: x}}\n"
+		"workers: {max: 3, idle: 2s, max_emit: 2KiB, debug: true}\n"
+		"runs: {timeout: 4s, queue_per_agent: 9, max_attempts: 2}\n");
 	apd_config_host(&config, &host);
 	assert_null(host.plugin_dirs[0]);
 	assert_string_equal(host.default_agent, "a");
@@ -201,6 +244,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_key_of_an_agent_is_read),
+		cmocka_unit_test(confinement_is_read),
 		cmocka_unit_test(agents_that_make_no_sense_are_refused),
 		cmocka_unit_test(settings_become_json),
 		cmocka_unit_test(anchors_are_copied_where_they_are_named),
