@@ -16,7 +16,7 @@ static ap_status invoke(void *self, ap_run *run)
 {
 	static char big[8192];
 	const ap_step small = {.size = 12};
-	ap_status s[12];
+	ap_status s[24];
 	size_t n = 0;
 
 	(void)self;
@@ -28,10 +28,17 @@ static ap_status invoke(void *self, ap_run *run)
 	s[n++] = step(run, "\"ns\"", "{}", NULL);
 	s[n++] = step(run, NULL, "{\"messages\":{}}", NULL);
 	s[n++] = step(run, NULL, "{\"messages\":[1]}", NULL);
+	s[n++] = step(run, NULL, "{\"messages\":[{}]}", NULL);
+	s[n++] = step(run, NULL, "{\"messages\":[{\"role\":\"ai\"}]}", NULL);
+	s[n++] = step(run, NULL, "{\"messages\":[{\"role\":\"ai\",\"content\":[{}]}]}", NULL);
+	s[n++] = step(run, NULL, "{\"messages\":[{\"type\":\"remove\"}]}", NULL);
+	s[n++] = step(run, NULL,
+		"{\"messages\":[{\"role\":\"ai\",\"content\":\"\",\"metadata\":1}]}", NULL);
 	s[n++] = step(run, NULL, big, NULL);
 	s[n++] = run->ops->commit(run, &small);
 	s[n++] = run->ops->commit(run, NULL);
-	s[n++] = step(run, "[\"a\"]", "{\"messages\":[{}]}", "[\"k\"]");
+	s[n++] = step(
+		run, "[\"a\"]", "{\"messages\":[{\"role\":\"ai\",\"content\":\"\"}]}", "[\"k\"]");
 	return tell(run, s, n);
 }
 

@@ -1,0 +1,30 @@
+/* create() takes three times as long as it should. */
+#include "plugin.h"
+
+#include <unistd.h>
+
+static ap_status create(const ap_agent *agent, const ap_host *host, ap_str agent_id,
+	ap_str settings, void **self, ap_error *err)
+{
+	(void)agent;
+	(void)host;
+	(void)agent_id;
+	(void)settings;
+	(void)self;
+	(void)err;
+	sleep(3);
+	return AP_OK;
+}
+
+static ap_status invoke(void *self, ap_run *run)
+{
+	(void)self;
+	return commit(run, "{\"done\":true}");
+}
+
+static const ap_agent_info info = {.size = sizeof(info), .id = "create_slow"};
+static const ap_agent agent = {
+	.size = sizeof(agent), .info = &info, .create = create, .invoke = invoke};
+static const ap_agent *const agents[] = {&agent, NULL};
+
+AP_PLUGIN(.name = "create_slow", .version = "1.0.0", .agents = agents);
