@@ -17,10 +17,10 @@ static void must(bool holds)
 		abort();
 }
 
-/* Checks every value of the document with the schema. */
+/* Checks the first values of the document with the schema. */
 static void check_all(const struct apd_schema *schema, const struct apd_json *doc)
 {
-	for (uint32_t i = 0; i < doc->count && i < 16; i++) {
+	for (uint32_t i = 0; i < doc->count && i < 2; i++) {
 		struct apd_schema_error error = {{0}, {0}};
 		int r = apd_schema_check(schema, doc, i, &error);
 
