@@ -2,7 +2,8 @@
 
 build_packages="gcc libc6-dev cmake ninja-build pkg-config libmicrohttpd-dev libjansson-dev
 	libsqlite3-dev libuv1-dev libcurl4-gnutls-dev libgnutls28-dev libyaml-dev libpcre2-dev"
-test_packages="g++ binutils libcmocka-dev python3 python3-jsonschema wrk curl"
+test_packages="g++ binutils libcmocka-dev python3 python3-jsonschema json-schema-test-suite wrk curl
+	clang libclang-rt-14-dev clang-format clang-tidy cppcheck"
 
 # Installs those of the named packages that are missing; needs root only when some are.
 install_packages() {

@@ -209,7 +209,6 @@ static inline const byte *scan_number(struct scanner *s, const byte *start)
 		return expected(s, at, "invalid number");
 	if (*digits == '0' && at > digits + 1)
 		return fail(s, start, "invalid number");
-	from = at;
 	if (at < end && *at == '.') {
 		type = APD_JSON_REAL;
 		from = at + 1;

@@ -16,7 +16,8 @@ if(APD_SANITIZE)
 	add_compile_options(-fsanitize=${APD_SANITIZE} -fno-sanitize-recover=all)
 	add_link_options(-fsanitize=${APD_SANITIZE})
 	if(APD_FUZZ)
-		add_compile_options(-fsanitize=fuzzer-no-link)
+		# Inputs a second are what finds bugs.
+		add_compile_options(-fsanitize=fuzzer-no-link -O1)
 	endif()
 endif()
 

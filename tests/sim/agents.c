@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 
+#include "host/event_cost.h"
+
 /* One event; some open a message or close one. */
 static void emit(struct world *w, struct slot *slot)
 {
@@ -12,6 +14,7 @@ static void emit(struct world *w, struct slot *slot)
 	char data[4096];
 	int pad = slot->flood ? (int)sim_below(w, sizeof(padding)) : (int)sim_below(w, 60);
 	struct apd_emission emission = {.channel = AP_CHANNEL_CUSTOM};
+	int64_t cost;
 	int n;
 
 	if (slot->credit <= 0) {
@@ -30,8 +33,9 @@ static void emit(struct world *w, struct slot *slot)
 	n = snprintf(data, sizeof(data), "{\"n\":%lu,\"event\":\"%s\",\"pad\":\"%.*s\"}",
 		run->emitted++, event, pad, padding);
 	emission.data = (struct apd_str){data, (size_t)n};
-	slot->credit -= n;
-	slot->sent += n;
+	cost = (int64_t)apd_event_cost(emission.ns, emission.node, emission.data);
+	slot->credit -= cost;
+	slot->sent += cost;
 	apd_runtime_sink.emitted(w->rt, &slot->base, &emission);
 }
 

@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "host/event_cost.h"
+
 static void on_news(struct apd_watch *watch)
 {
 	struct client *c = apd_container_of(watch, struct client, watch);
@@ -46,7 +48,7 @@ static void check_emitted(struct client *c, const struct apd_event *event)
 		SIM_CHECK(w, c->open == 0 || c->open == 1, "run %lu: messages open: %d",
 			c->run->serial, c->open);
 	if (n)
-		c->read_bytes += (int64_t)event->data.len;
+		c->read_bytes += (int64_t)apd_event_cost(event->ns, event->node, event->data);
 	if (!n)
 		return; /* the host's own: it closes what was left open */
 	if (c->whole || c->next_n)
