@@ -321,8 +321,7 @@ void fake_emit(struct fake *f, unsigned slot, ap_channel channel, const char *da
 {
 	struct apd_emission emission = {.channel = channel, .data = apd_str(data)};
 
-	f->slots[slot].credit -=
-		(int64_t)apd_event_cost(emission.ns, emission.node, emission.data);
+	f->slots[slot].credit -= (int64_t)apd_event_cost(emission.ns, emission.node, emission.data);
 	apd_runtime_sink.emitted(f->rt, &f->slots[slot].base, &emission);
 }
 
