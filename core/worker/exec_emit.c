@@ -89,8 +89,8 @@ static ap_status send_event(struct apd_exec *exec, const ap_event *event)
 		return s;
 	why = problem_with(exec, event->channel, fields[0], fields[1], fields[2]);
 	if (!why) {
-		atomic_fetch_sub(&exec->credit,
-			(int64_t)apd_event_cost(fields[0], fields[1], fields[2]));
+		atomic_fetch_sub(
+			&exec->credit, (int64_t)apd_event_cost(fields[0], fields[1], fields[2]));
 		apd_sender_add(&exec->worker->sender, APD_SEND_SOON, APD_FRAME_EMIT, exec->number,
 			(uint32_t)event->channel, fields, 3);
 	}

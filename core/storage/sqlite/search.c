@@ -40,8 +40,7 @@ static const char *source_of(const struct apd_run_query *query)
 /* Writes the statement of a query. The status is no parameter, since it decides about the index. */
 static void write_sql(struct apd_buf *sql, const struct apd_run_query *query)
 {
-	apd_buf_addf(
-		sql, "SELECT " APD_RUN_COLUMNS_LISTED " FROM run%s", source_of(query));
+	apd_buf_addf(sql, "SELECT " APD_RUN_COLUMNS_LISTED " FROM run%s", source_of(query));
 	if (query->thread_id)
 		apd_buf_lit(sql, " AND thread_id = ?1");
 	if (query->agent_id.ptr)

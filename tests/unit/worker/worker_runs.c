@@ -240,8 +240,8 @@ static void test_invalid(void **state)
 	driver_invoke(&d, 1, "1", CREDIT);
 	driver_expect(&d, APD_FRAME_COMMIT);
 	assert_string_equal(driver_field(&d, 1).ptr, "[\"a\"]");
-	assert_string_equal(driver_field(&d, 2).ptr,
-		"{\"messages\":[{\"role\":\"ai\",\"content\":\"\"}]}");
+	assert_string_equal(
+		driver_field(&d, 2).ptr, "{\"messages\":[{\"role\":\"ai\",\"content\":\"\"}]}");
 	assert_string_equal(driver_field(&d, 3).ptr, "[\"k\"]");
 	driver_committed(&d, AP_OK);
 	driver_expect_commit(&d, "{\"status\":[-2,-2,-2,-2,-2,-2,-2,-2,-2,-2,-2,-2,-8,-2,-2,0]}");
