@@ -162,7 +162,7 @@ def mount(*arguments):
 
 
 class FullDisk(Faults):
-    """A file system of 8 MiB, filled up by somebody else."""
+    """A small file system, filled up by somebody else; without that it has room for all the tests write."""
 
     @classmethod
     def setUpClass(cls):
@@ -170,7 +170,7 @@ class FullDisk(Faults):
             raise unittest.SkipTest("only root can mount a small disk")
         cls.disk = Path(tempfile.mkdtemp(prefix="apd-disk-"))
         cls.addClassCleanup(cls.disk.rmdir)
-        mounted = mount("-t", "tmpfs", "-o", "size=8m", "tmpfs", str(cls.disk))
+        mounted = mount("-t", "tmpfs", "-o", "size=128m", "tmpfs", str(cls.disk))
         if mounted.returncode != 0:
             raise unittest.SkipTest(f"cannot mount a small disk: {mounted.stderr.strip()}")
         cls.addClassCleanup(subprocess.run, ["umount", "-l", str(cls.disk)], check=True)
@@ -178,11 +178,12 @@ class FullDisk(Faults):
 
     def fault(self):
         with open(self.disk / "filler", "wb", buffering=0) as filler:
-            try:
-                while True:
-                    filler.write(bytes(4096))
-            except OSError:
-                pass
+            for size in (1 << 20, 4096):
+                try:
+                    while filler.write(bytes(size)):
+                        pass
+                except OSError:
+                    pass
 
     def repair(self):
         (self.disk / "filler").unlink()
