@@ -7,18 +7,6 @@
 
 static const char hex_digits[] = "0123456789abcdef";
 
-/* The value of a hexadecimal digit, or -1. */
-static int hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 /* True where the text form has a dash before byte i. */
 static bool dash_before(size_t i)
 {
@@ -37,8 +25,8 @@ int apd_id_parse(struct apd_str s, struct apd_id *ret_id)
 
 		if (dash_before(i) && s.ptr[at++] != '-')
 			return -EINVAL;
-		high = hex_value(s.ptr[at++]);
-		low = hex_value(s.ptr[at++]);
+		high = apd_hex_value(s.ptr[at++]);
+		low = apd_hex_value(s.ptr[at++]);
 		if (high < 0 || low < 0)
 			return -EINVAL;
 		id.bytes[i] = (uint8_t)(high << 4 | low);

@@ -39,4 +39,16 @@ static inline bool apd_str_is(struct apd_str a, const char *cstr)
 	return apd_str_eq(a, apd_str(cstr));
 }
 
+/* The value of a hexadecimal digit in either case, or -1. */
+static inline int apd_hex_value(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return -1;
+}
+
 #endif

@@ -1,18 +1,6 @@
 /* Percent-decoding and query parameters. */
 #include "http/url.h"
 
-/* The value of a hexadecimal digit, or -1. */
-static int hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 /* Decodes the character at *at and moves on behind it. */
 static char decode_one(struct apd_str in, size_t *at, bool plus)
 {
@@ -21,7 +9,7 @@ static char decode_one(struct apd_str in, size_t *at, bool plus)
 	if (c == '+' && plus)
 		return ' ';
 	if (c == '%' && in.len - *at >= 2) {
-		int high = hex_value(in.ptr[*at]), low = hex_value(in.ptr[*at + 1]);
+		int high = apd_hex_value(in.ptr[*at]), low = apd_hex_value(in.ptr[*at + 1]);
 
 		if (high >= 0 && low >= 0) {
 			*at += 2;
