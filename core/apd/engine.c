@@ -1,7 +1,10 @@
 /* The runtime's thread: one libuv loop, one flush a turn. */
 #include "apd/engine.h"
 
+#include <errno.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -10,18 +13,38 @@
 /* What the shutdown may take beyond the grace of the runs: the writer's last batches. */
 #define SHUTDOWN_SPARE_NS (2 * APD_NS_PER_S)
 
-/* Wakes the loop for its mailbox. [any] */
+/* So often a turn begins anew for what was posted meanwhile; then sockets have their turn. */
+#define ROUNDS_MAX 4
+
+/*
+ * Wakes the loop for its mailbox. Not by uv_async_send(): there the woken thread
+ * spins until the waking one, which it may have displaced, is through. [any]
+ */
 static void wake(void *data)
 {
 	struct apd_engine *engine = data;
+	uint64_t one = 1;
 
-	uv_async_send(&engine->wake);
+	while (write(engine->wake_fd, &one, sizeof(one)) < 0 && errno == EINTR)
+		;
 }
 
-static void on_wake(uv_async_t *async)
+static void on_wake(uv_poll_t *poll, int status, int events)
 {
-	struct apd_engine *engine = async->data;
+	struct apd_engine *engine = poll->data;
+	uint64_t count;
 
+	(void)status;
+	(void)events;
+	if (read(engine->wake_fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
+		apd_log(APD_LOG_WARN, "apd", "eventfd: %s", strerror(errno));
+}
+
+static void on_woken(uv_check_t *check)
+{
+	struct apd_engine *engine = check->data;
+
+	apd_mailbox_awake(&engine->mailbox);
 	apd_mailbox_drain(&engine->mailbox);
 }
 
@@ -30,14 +53,30 @@ static void on_timer(uv_timer_t *timer)
 	(void)timer; /* the turn that it begins does the work */
 }
 
+/* Decides all that came in; what came meanwhile as well. */
+static void decide(struct apd_engine *engine)
+{
+	for (unsigned round = 1;; round++) {
+		apd_runtime_run_timers(engine->runtime);
+		apd_runtime_flush(engine->runtime);
+		if (apd_mailbox_rest(&engine->mailbox))
+			return;
+		if (round == ROUNDS_MAX) {
+			wake(engine);
+			return;
+		}
+		apd_mailbox_awake(&engine->mailbox);
+		apd_mailbox_drain(&engine->mailbox);
+	}
+}
+
 /* The end of a turn, before the loop waits: what came in is decided, what goes out leaves together. */
 static void on_turn(uv_prepare_t *prepare)
 {
 	struct apd_engine *engine = prepare->data;
 	int64_t next, now;
 
-	apd_runtime_run_timers(engine->runtime);
-	apd_runtime_flush(engine->runtime);
+	decide(engine);
 	next = apd_runtime_next_timer(engine->runtime);
 	if (next == INT64_MAX) {
 		uv_timer_stop(&engine->timer);
@@ -54,9 +93,15 @@ int apd_engine_init(struct apd_engine *engine, struct apd_buf *error)
 	int r;
 
 	memset(engine, 0, sizeof(*engine));
+	apd_mailbox_init(&engine->mailbox, wake, engine);
+	engine->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	r = uv_loop_init(&engine->loop);
+	if (r == 0 && engine->wake_fd < 0)
+		r = UV_EMFILE;
 	if (r == 0)
-		r = uv_async_init(&engine->loop, &engine->wake, on_wake);
+		r = uv_poll_init(&engine->loop, &engine->wake, engine->wake_fd);
+	if (r == 0)
+		r = uv_poll_start(&engine->wake, UV_READABLE, on_wake);
 	if (r == 0)
 		r = uv_timer_init(&engine->loop, &engine->timer);
 	if (r < 0) {
@@ -64,7 +109,6 @@ int apd_engine_init(struct apd_engine *engine, struct apd_buf *error)
 		return -1;
 	}
 	engine->wake.data = engine;
-	apd_mailbox_init(&engine->mailbox, wake, engine);
 	return 0;
 }
 
@@ -145,6 +189,9 @@ int apd_engine_start(struct apd_engine *engine, const struct apd_config *config,
 	uv_prepare_init(&engine->loop, &engine->turn);
 	engine->turn.data = engine;
 	uv_prepare_start(&engine->turn, on_turn);
+	uv_check_init(&engine->loop, &engine->woken);
+	engine->woken.data = engine;
+	uv_check_start(&engine->woken, on_woken);
 	apd_runtime_recover(engine->runtime, recovered, engine);
 	while (!engine->ready)
 		uv_run(&engine->loop, UV_RUN_ONCE);
@@ -202,8 +249,10 @@ static void close_handle(uv_handle_t *handle, void *data)
 void apd_engine_finish(struct apd_engine *engine)
 {
 	apd_mailbox_drain(&engine->mailbox);
-	if (engine->runtime)
+	if (engine->runtime) {
 		uv_prepare_stop(&engine->turn);
+		uv_check_stop(&engine->woken);
+	}
 	apd_runtime_destroy(engine->runtime);
 	apd_pool_destroy(engine->pool);
 	uv_walk(&engine->loop, close_handle, NULL);
@@ -211,4 +260,5 @@ void apd_engine_finish(struct apd_engine *engine)
 		;
 	if (uv_loop_close(&engine->loop) < 0)
 		apd_log(APD_LOG_WARN, "apd", "the event loop did not end cleanly");
+	close(engine->wake_fd);
 }

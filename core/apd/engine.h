@@ -15,8 +15,10 @@
 
 struct apd_engine {
 	uv_loop_t loop;
-	uv_async_t wake;
-	uv_prepare_t turn;
+	int wake_fd;
+	uv_poll_t wake;
+	uv_prepare_t turn; /* before the loop waits */
+	uv_check_t woken; /* after it */
 	uv_timer_t timer;
 	struct apd_mailbox mailbox; /* tasks for the runtime's thread */
 	struct apd_host_config host_config;

@@ -4,6 +4,7 @@
 void apd_mailbox_init(struct apd_mailbox *mailbox, void (*wake)(void *data), void *data)
 {
 	atomic_init(&mailbox->head, NULL);
+	atomic_init(&mailbox->awake, false);
 	mailbox->wake = wake;
 	mailbox->data = data;
 }
@@ -18,8 +19,8 @@ void apd_mailbox_post(struct apd_mailbox *mailbox, struct apd_task *task)
 	do
 		task->next = head;
 	while (!atomic_compare_exchange_weak_explicit(
-		&mailbox->head, &head, task, memory_order_release, memory_order_relaxed));
-	if (!head)
+		&mailbox->head, &head, task, memory_order_seq_cst, memory_order_relaxed));
+	if (!head && !atomic_load_explicit(&mailbox->awake, memory_order_seq_cst))
 		wake(data);
 }
 
@@ -44,4 +45,19 @@ size_t apd_mailbox_drain(struct apd_mailbox *mailbox)
 		first = next;
 	}
 	return n;
+}
+
+void apd_mailbox_awake(struct apd_mailbox *mailbox)
+{
+	atomic_store_explicit(&mailbox->awake, true, memory_order_relaxed);
+}
+
+/*
+ * Either the poster sees that the owner rests, or the owner sees the task: both
+ * write before they read, in one order for all.
+ */
+bool apd_mailbox_rest(struct apd_mailbox *mailbox)
+{
+	atomic_store_explicit(&mailbox->awake, false, memory_order_seq_cst);
+	return !atomic_load_explicit(&mailbox->head, memory_order_seq_cst);
 }

@@ -1,7 +1,8 @@
 /*
  * How one thread gives work to another: tasks are posted without a lock and run
  * in the order of posting by the mailbox's owner, all that wait at once. Only
- * the first task of a batch wakes the owner.
+ * the first task of a batch wakes the owner, and none does while the owner says
+ * that it is awake and will drain before it sleeps.
  */
 #ifndef APD_BASE_MAILBOX_H
 #define APD_BASE_MAILBOX_H
@@ -18,6 +19,7 @@ struct apd_task {
 
 struct apd_mailbox {
 	_Atomic(struct apd_task *) head;
+	_Atomic bool awake;
 	void (*wake)(void *data);
 	void *data;
 };
@@ -30,5 +32,13 @@ void apd_mailbox_post(struct apd_mailbox *mailbox, struct apd_task *task);
 
 /* Runs all tasks posted so far; returns how many. [the owner] */
 size_t apd_mailbox_drain(struct apd_mailbox *mailbox);
+
+/*
+ * An owner that works in turns spares its posters the wake-up: it calls awake()
+ * after it slept and rest() before it sleeps. Until rest() returns true it must
+ * not sleep but drain again. An owner that calls neither is always woken. [the owner]
+ */
+void apd_mailbox_awake(struct apd_mailbox *mailbox);
+bool apd_mailbox_rest(struct apd_mailbox *mailbox);
 
 #endif

@@ -215,13 +215,14 @@ static void report_quiet(struct apd_http_thread *thread)
 }
 
 /* How long the loop may sleep, in milliseconds; -1: until something happens. */
-static int sleep_ms(const struct apd_http_thread *thread)
+static int sleep_ms(struct apd_http_thread *thread)
 {
 	const struct apd_timer *timer = apd_heap_top(&thread->timers);
 	MHD_UNSIGNED_LONG_LONG daemon_ms;
 	int64_t ns;
 
-	if (thread->resumed || !apd_list_empty(&thread->ready) || !apd_list_empty(&thread->gone))
+	if (thread->resumed || !apd_list_empty(&thread->ready) || !apd_list_empty(&thread->gone) ||
+		!apd_mailbox_rest(&thread->mailbox))
 		return 0;
 	if (MHD_get_timeout(thread->daemon, &daemon_ms) == MHD_YES && daemon_ms == 0)
 		return 0;
@@ -242,6 +243,7 @@ static void turn(struct apd_http_thread *thread)
 	int n = epoll_wait(thread->epoll_fd, events, EVENTS, sleep_ms(thread));
 	bool daemon;
 
+	apd_mailbox_awake(&thread->mailbox);
 	thread->now_ns = apd_clock_mono_ns();
 	daemon = take_events(thread, events, n);
 	apd_mailbox_drain(&thread->mailbox);

@@ -124,6 +124,55 @@ static void test_threads(void **state)
 	sem_destroy(&wakes);
 }
 
+/* While the owner is awake nobody wakes it; what was posted meanwhile keeps it from resting. */
+static void test_awake(void **state)
+{
+	struct apd_mailbox mailbox;
+	struct producer producer = {&mailbox, 0};
+
+	(void)state;
+	reset(&mailbox);
+	apd_mailbox_awake(&mailbox);
+	produce(&producer);
+	assert_int_equal(wake_count, 0);
+	assert_false(apd_mailbox_rest(&mailbox));
+	apd_mailbox_awake(&mailbox);
+	assert_int_equal(apd_mailbox_drain(&mailbox), TASKS);
+	assert_true(apd_mailbox_rest(&mailbox));
+	next_number[0] = 0;
+	produce(&producer);
+	assert_int_equal(wake_count, 1);
+	assert_int_equal(apd_mailbox_drain(&mailbox), TASKS);
+	sem_destroy(&wakes);
+}
+
+/* As test_threads(), by an owner that works in turns: a wake that is missing would hang the test. */
+static void test_turns(void **state)
+{
+	struct producer producers[PRODUCERS];
+	pthread_t threads[PRODUCERS];
+	struct apd_mailbox mailbox;
+
+	(void)state;
+	reset(&mailbox);
+	for (int i = 0; i < PRODUCERS; i++) {
+		producers[i] = (struct producer){&mailbox, i};
+		assert_int_equal(pthread_create(&threads[i], NULL, produce, &producers[i]), 0);
+	}
+	while (ran < PRODUCERS * TASKS) {
+		if (apd_mailbox_rest(&mailbox))
+			sem_wait(&wakes);
+		apd_mailbox_awake(&mailbox);
+		apd_mailbox_drain(&mailbox);
+	}
+	for (int i = 0; i < PRODUCERS; i++)
+		pthread_join(threads[i], NULL);
+	assert_true(apd_mailbox_rest(&mailbox));
+	assert_int_equal(ran, PRODUCERS * TASKS);
+	assert_int_equal(out_of_order, 0);
+	sem_destroy(&wakes);
+}
+
 struct chain {
 	struct apd_task task;
 	struct apd_mailbox *mailbox;
@@ -160,6 +209,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_one_thread),
 		cmocka_unit_test(test_threads),
+		cmocka_unit_test(test_awake),
+		cmocka_unit_test(test_turns),
 		cmocka_unit_test(test_posting_itself),
 	};
 
