@@ -7,6 +7,7 @@
 #include "apd/no_storage.h"
 #include "base/json_text.h"
 #include "base/log.h"
+#include "base/utf8.h"
 
 enum { OPT_CONFIG, OPT_PLUGIN_DIR, OPT_JSON, OPT_HELP };
 
@@ -39,12 +40,17 @@ static void print_json(const struct apd_agent *agent)
 /* Prints an agent as a line of a table. */
 static void print_line(const struct apd_agent *agent)
 {
-	struct apd_str about =
-		agent->state == APD_AGENT_BROKEN ? agent->reason : agent->description;
+	bool broken = agent->state == APD_AGENT_BROKEN;
+	struct apd_buf version = {0}, about = {0};
 
+	/* What plugins say must not command the terminal. */
+	apd_buf_add_visible(&version, agent->version);
+	apd_buf_add_visible(&about, broken ? agent->reason : agent->description);
 	printf("%-20.*s %-10.*s %-8s %.*s\n", APD_STR_FMT(agent->agent_id),
-		APD_STR_FMT(agent->version), agent->state == APD_AGENT_BROKEN ? "broken" : "ok",
-		APD_STR_FMT(about));
+		APD_STR_FMT(apd_buf_str(&version)), broken ? "broken" : "ok",
+		APD_STR_FMT(apd_buf_str(&about)));
+	apd_buf_finish(&version);
+	apd_buf_finish(&about);
 }
 
 /* Prints all agents; the exit status. */

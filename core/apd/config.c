@@ -26,6 +26,7 @@ void apd_config_init(struct apd_config *config)
 		.run_timeout_ns = 15 * 60 * APD_NS_PER_S,
 		.grace_ns = 10 * APD_NS_PER_S,
 		.drain_ns = 30 * APD_NS_PER_S,
+		.create_ns = 30 * APD_NS_PER_S,
 		.idle_ns = 60 * APD_NS_PER_S,
 		.shutdown_grace_ns = 5 * APD_NS_PER_S,
 		.max_attempts = 3,
@@ -47,6 +48,11 @@ void apd_config_init(struct apd_config *config)
 		.events_stall_ns = 5 * APD_NS_PER_S,
 		.retention_ephemeral_ns = 24 * 3600 * APD_NS_PER_S,
 		.log_level = APD_LOG_INFO,
+		.webhook_max_in_flight = 64,
+		.webhook_max_per_host = 8,
+		.webhook_timeout_ns = 15 * APD_NS_PER_S,
+		.webhook_retry_ns = 5 * APD_NS_PER_S,
+		.webhook_give_up_ns = 24 * 3600 * APD_NS_PER_S,
 	};
 }
 
@@ -62,6 +68,7 @@ void apd_config_finish(struct apd_config *config)
 	free(config->agents);
 	free(config->plugin_dirs);
 	free(config->cors_origins);
+	free(config->webhook_allow);
 	for (size_t i = 0; i < config->strings.count; i++)
 		free(config->strings.items[i]);
 	free(config->strings.items);
@@ -167,6 +174,7 @@ void apd_config_host(const struct apd_config *config, struct apd_host_config *re
 		.grace_ns = config->grace_ns,
 		.drain_ns = config->drain_ns,
 		.hello_ns = 5 * APD_NS_PER_S,
+		.create_ns = config->create_ns,
 		.idle_ns = config->idle_ns,
 		.watch = config->watch,
 		.debug = config->worker_debug,

@@ -38,7 +38,7 @@ struct apd_config {
 	uint64_t max_message, max_emit, max_commit, max_log_line;
 	bool worker_debug;
 
-	int64_t run_timeout_ns, grace_ns, drain_ns, idle_ns, shutdown_grace_ns;
+	int64_t run_timeout_ns, grace_ns, drain_ns, create_ns, idle_ns, shutdown_grace_ns;
 	uint32_t max_attempts, queue_per_agent, queue;
 
 	uint32_t http_threads, max_connections;
@@ -55,6 +55,12 @@ struct apd_config {
 
 	int64_t retention_ephemeral_ns;
 	int log_level; /* enum apd_log_level */
+
+	const char *webhook_secret, *webhook_ca_file; /* or NULL */
+	bool webhook_allow_private;
+	const char **webhook_allow; /* NULL-terminated, or NULL */
+	uint32_t webhook_max_in_flight, webhook_max_per_host;
+	int64_t webhook_timeout_ns, webhook_retry_ns, webhook_give_up_ns;
 
 	struct apd_config_strings strings; /* what the pointers above point to */
 };

@@ -40,6 +40,7 @@ static const struct config_key workers_keys[] = {
 	{"paths", CONFIG_SECTION, 0, 0, 0, NULL, workers_paths_keys},
 	{"idle", CONFIG_DURATION, AT(idle_ns), SECOND, 365 * DAY, NULL, NULL},
 	{"drain", CONFIG_DURATION, AT(drain_ns), 0, DAY, NULL, NULL},
+	{"create_timeout", CONFIG_DURATION, AT(create_ns), 100 * MS, DAY, NULL, NULL},
 	{"max_message", CONFIG_BYTES, AT(max_message), MIB, GIB, NULL, NULL},
 	{"max_emit", CONFIG_BYTES, AT(max_emit), 1024, GIB, NULL, NULL},
 	{"max_commit", CONFIG_BYTES, AT(max_commit), 1024, GIB, NULL, NULL},
@@ -102,6 +103,20 @@ static const struct config_key log_keys[] = {
 	{0},
 };
 
+static const struct config_key webhooks_keys[] = {
+	{"secret", CONFIG_SECRET, AT(webhook_secret), 0, 0, NULL, NULL},
+	{"secret_file", CONFIG_SECRET_FILE, AT(webhook_secret), 0, 0, NULL, NULL},
+	{"ca_file", CONFIG_STRING, AT(webhook_ca_file), 0, 0, NULL, NULL},
+	{"allow_private", CONFIG_BOOL, AT(webhook_allow_private), 0, 0, NULL, NULL},
+	{"allow", CONFIG_NETWORKS, AT(webhook_allow), 0, 0, NULL, NULL},
+	{"max_in_flight", CONFIG_COUNT, AT(webhook_max_in_flight), 1, 1000, NULL, NULL},
+	{"max_per_host", CONFIG_COUNT, AT(webhook_max_per_host), 1, 1000, NULL, NULL},
+	{"timeout", CONFIG_DURATION, AT(webhook_timeout_ns), 100 * MS, 3600 * SECOND, NULL, NULL},
+	{"retry", CONFIG_DURATION, AT(webhook_retry_ns), MS, 3600 * SECOND, NULL, NULL},
+	{"give_up_after", CONFIG_DURATION, AT(webhook_give_up_ns), 0, 365 * DAY, NULL, NULL},
+	{0},
+};
+
 const struct config_key config_root[] = {
 	{"listen", CONFIG_STRING, AT(listen), 0, 0, NULL, NULL},
 	{"data_dir", CONFIG_STRING, AT(data_dir), 0, 0, NULL, NULL},
@@ -114,6 +129,7 @@ const struct config_key config_root[] = {
 	{"storage", CONFIG_SECTION, 0, 0, 0, NULL, storage_keys},
 	{"events", CONFIG_SECTION, 0, 0, 0, NULL, events_keys},
 	{"retention", CONFIG_SECTION, 0, 0, 0, NULL, retention_keys},
+	{"webhooks", CONFIG_SECTION, 0, 0, 0, NULL, webhooks_keys},
 	{"log", CONFIG_SECTION, 0, 0, 0, NULL, log_keys},
 	{0},
 };

@@ -14,6 +14,9 @@ enum config_type {
 	CONFIG_DURATION, /* int64_t ns: 250ms, 10s, 15m, 24h, 7d */
 	CONFIG_WORD, /* int: the index of one of `words`, from `least` on */
 	CONFIG_JSON, /* const char *: a mapping, as JSON text */
+	CONFIG_SECRET, /* const char *: a key for signatures */
+	CONFIG_SECRET_FILE, /* the same, from a file */
+	CONFIG_NETWORKS, /* const char **: as CONFIG_STRINGS, each 10.0.0.0/8 or an address */
 	CONFIG_SECTION, /* a mapping with keys of its own */
 	CONFIG_AGENTS, /* the mapping of agents */
 };

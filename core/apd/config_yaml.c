@@ -11,6 +11,8 @@
 #include "base/alloc.h"
 #include "base/json_scan.h"
 #include "base/json_text.h"
+#include "webhook/address.h"
+#include "webhook/sign.h"
 
 /* The reading of one file. */
 struct reading {
@@ -134,6 +136,66 @@ static int read_strings(struct reading *reading, const yaml_node_t *node, const 
 	return 0;
 }
 
+/* Reads a list of networks, or one. */
+static int read_networks(struct reading *reading, const yaml_node_t *node, const char ***list)
+{
+	struct apd_network network;
+
+	if (read_strings(reading, node, list) < 0)
+		return -1;
+	for (const char **item = *list; *item; item++)
+		if (apd_network_parse(apd_str(*item), &network) < 0)
+			return complain(reading, node,
+				"\"%s\" is not a network such as 10.0.0.0/8 or fd00::/8", *item);
+	return 0;
+}
+
+/* Takes the secret, unless there is one already. */
+static int take_secret(struct reading *reading, const yaml_node_t *node, struct apd_str text,
+	const char **ret_secret)
+{
+	struct apd_buf key = {0}, error = {0};
+	int r = 0;
+
+	if (*ret_secret)
+		return complain(reading, node, "there is a secret already");
+	if (apd_secret_parse(text, &key, &error) < 0)
+		r = complain(reading, node, "%s", error.data);
+	else if (memchr(text.ptr, '\0', text.len))
+		r = complain(reading, node, "there is a NUL in it");
+	else
+		*ret_secret = apd_config_keep(reading->config, text);
+	apd_secret_finish(&key);
+	apd_buf_finish(&error);
+	return r;
+}
+
+/* Reads a secret from a file; white space at its end is not part of it. */
+static int read_secret_file(struct reading *reading, const yaml_node_t *node, struct apd_str path,
+	const char **ret_secret)
+{
+	char text[1024];
+	struct apd_str secret = {text, 0};
+	const char *name;
+	FILE *file;
+	bool bad;
+
+	if (path.len == 0 || memchr(path.ptr, '\0', path.len))
+		return complain(reading, node, "expected a file's name");
+	name = apd_config_keep(reading->config, path);
+	file = fopen(name, "re");
+	if (!file)
+		return complain(reading, node, "%s: %s", name, strerror(errno));
+	secret.len = fread(text, 1, sizeof(text), file);
+	bad = ferror(file);
+	fclose(file);
+	if (bad)
+		return complain(reading, node, "%s cannot be read", name);
+	while (secret.len && strchr(" \t\r\n", text[secret.len - 1]))
+		secret.len--;
+	return take_secret(reading, node, secret, ret_secret);
+}
+
 /* Reads one of a few words. */
 static int read_word(struct reading *reading, const yaml_node_t *node, const struct config_key *key,
 	int *ret_index)
@@ -190,7 +252,7 @@ static int read_value(struct reading *reading, const yaml_node_t *node,
 {
 	char *place = (char *)target + key->offset;
 	struct apd_str text = scalar_of(node);
-	int64_t number;
+	int64_t number = 0;
 
 	switch (key->type) {
 	case CONFIG_STRING:
@@ -217,6 +279,13 @@ static int read_value(struct reading *reading, const yaml_node_t *node,
 		return read_word(reading, node, key, (int *)place);
 	case CONFIG_JSON:
 		return read_json(reading, node, (const char **)place);
+	case CONFIG_SECRET:
+		return take_secret(
+			reading, node, text.ptr ? text : APD_STR(""), (const char **)place);
+	case CONFIG_SECRET_FILE:
+		return read_secret_file(reading, node, text, (const char **)place);
+	case CONFIG_NETWORKS:
+		return read_networks(reading, node, (const char ***)place);
 	case CONFIG_SECTION:
 		return read_mapping(reading, node, key->section, target);
 	case CONFIG_AGENTS:

@@ -155,6 +155,15 @@ FORWARD(slots, (void *data, struct apd_str agent_id), (engine->runtime, agent_id
 static const struct apd_host_sink sink = {
 	on_emitted, on_commit, on_asked, on_done, on_lost, on_slots};
 
+/* The outbox has news. What came before there was a webhook thread it reads at its start. */
+static void on_outbox(void *data)
+{
+	struct apd_engine *engine = data;
+
+	if (engine->webhook)
+		apd_webhook_poke(engine->webhook);
+}
+
 /* The runtime's part of the configuration. */
 static struct apd_runtime_config runtime_config(const struct apd_config *config)
 {
@@ -174,7 +183,10 @@ int apd_engine_start(struct apd_engine *engine, const struct apd_config *config,
 	struct apd_storage *storage, bool in_process, struct apd_buf *error)
 {
 	struct apd_runtime_config settings = runtime_config(config);
-	struct apd_runtime_deps deps = {&apd_clock_system, storage, NULL};
+	struct apd_runtime_deps deps = {.clock = &apd_clock_system,
+		.storage = storage,
+		.outbox = on_outbox,
+		.outbox_data = engine};
 
 	apd_config_host(config, &engine->host_config);
 	engine->host_config.in_process = in_process ? serve_in_process : NULL;

@@ -12,6 +12,7 @@
 #include "host/pool.h"
 #include "runtime/runtime.h"
 #include "storage/storage.h"
+#include "webhook/webhook.h"
 
 struct apd_engine {
 	uv_loop_t loop;
@@ -25,6 +26,7 @@ struct apd_engine {
 	struct apd_runtime *runtime;
 	struct apd_pool *pool;
 	struct apd_storage *storage; /* borrowed */
+	struct apd_webhook *webhook; /* borrowed; NULL while or where nothing is delivered */
 	bool ready;
 	int failed; /* of recovery: a negative errno */
 	bool over;

@@ -18,9 +18,10 @@ static void load(struct apd_storage *storage, struct apd_load *what)
 	what->done(what, 0);
 }
 
-static int get_run(
-	struct apd_storage *storage, const struct apd_id *run_id, struct apd_run_row **ret_row)
+static int get_run(struct apd_storage *storage, const struct apd_id *run_id, bool with_output,
+	struct apd_run_row **ret_row)
 {
+	(void)with_output;
 	(void)storage;
 	(void)run_id;
 	(void)ret_row;
@@ -35,11 +36,47 @@ static void search_runs(struct apd_storage *storage, struct apd_run_search *sear
 	search->done(search, 0);
 }
 
-static void sweep(struct apd_storage *storage, int64_t ended_before_us, uint32_t max)
+static int get_thread(struct apd_storage *storage, const struct apd_id *thread_id,
+	struct apd_thread_view *ret_view)
 {
 	(void)storage;
-	(void)ended_before_us;
-	(void)max;
+	(void)thread_id;
+	(void)ret_view;
+	return -ENOENT;
+}
+
+static void search_threads(struct apd_storage *storage, struct apd_thread_search *search)
+{
+	(void)storage;
+	search->views = NULL;
+	search->n_views = 0;
+	search->done(search, 0);
+}
+
+static void read_history(struct apd_storage *storage, struct apd_history_read *read)
+{
+	(void)storage;
+	read->items = NULL;
+	read->n_items = 0;
+	read->done(read, -ENOENT);
+}
+
+static int read_outbox(struct apd_storage *storage, int64_t now_us, uint32_t limit,
+	struct apd_outbox_row ***ret_rows, size_t *ret_n, int64_t *ret_next_us)
+{
+	(void)storage;
+	(void)now_us;
+	(void)limit;
+	*ret_rows = NULL;
+	*ret_n = 0;
+	*ret_next_us = INT64_MAX;
+	return 0;
+}
+
+static void sweep(struct apd_storage *storage, const struct apd_sweep *what)
+{
+	(void)storage;
+	(void)what;
 }
 
 static void stats(struct apd_storage *storage, struct apd_storage_stats *ret_stats)
@@ -51,7 +88,17 @@ static void stats(struct apd_storage *storage, struct apd_storage_stats *ret_sta
 struct apd_storage *apd_no_storage(void)
 {
 	static const struct apd_storage_ops ops = {
-		commit, load, get_run, search_runs, sweep, stats};
+		.commit = commit,
+		.load = load,
+		.get_run = get_run,
+		.get_thread = get_thread,
+		.search_runs = search_runs,
+		.search_threads = search_threads,
+		.read_history = read_history,
+		.read_outbox = read_outbox,
+		.sweep = sweep,
+		.stats = stats,
+	};
 	static struct apd_storage storage = {&ops};
 
 	return &storage;

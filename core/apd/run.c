@@ -2,14 +2,17 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "apd/command.h"
 #include "apd/engine.h"
 #include "apd/no_storage.h"
+#include "api/request.h"
 #include "base/alloc.h"
 #include "base/json_scan.h"
 #include "base/json_text.h"
 #include "base/log.h"
+#include "base/utf8.h"
 
 enum {
 	OPT_MESSAGE,
@@ -45,6 +48,7 @@ struct session {
 	struct apd_buf messages; /* items of the array */
 	const char *input, *configurable;
 	bool json, in_process;
+	bool terminal; /* stdout is one: what the agent says must not command it */
 	struct apd_run_call call;
 	struct apd_watch watch;
 	struct apd_event_reader reader;
@@ -60,17 +64,31 @@ struct session {
 /* Adds what the user said. */
 static void add_message(struct session *session, const char *text)
 {
-	struct apd_id_gen ids;
-	struct apd_id id;
-
-	apd_id_gen_init_random(&ids);
-	id = apd_id_next(&ids, apd_clock_wall_us());
 	if (session->messages.len)
 		apd_buf_lit(&session->messages, ",");
 	apd_buf_lit(&session->messages, "{\"role\":\"user\"");
 	apd_json_member_str(&session->messages, "content", apd_str(text));
-	apd_json_member_id(&session->messages, "id", &id);
 	apd_buf_lit(&session->messages, "}");
+}
+
+/* Prints what the agent said as it is, but to a terminal what can be seen of it. */
+static void show(const struct session *session, struct apd_str text)
+{
+	struct apd_buf out = {0};
+
+	while (session->terminal && text.len) {
+		size_t n = 0;
+
+		while (n < text.len && text.ptr[n] != '\n' && text.ptr[n] != '\t')
+			n++;
+		apd_buf_add_visible(&out, (struct apd_str){text.ptr, n});
+		if (n < text.len)
+			apd_buf_add_char(&out, text.ptr[n++]);
+		text = (struct apd_str){text.ptr + n, text.len - n};
+	}
+	apd_buf_add_str(&out, text);
+	fwrite(apd_buf_str(&out).ptr, 1, out.len, stdout);
+	apd_buf_finish(&out);
 }
 
 /* Prints an event as a line of JSON. */
@@ -118,7 +136,7 @@ static void print_message(struct session *session, const struct apd_event *event
 	part = delta ? apd_json_member(json, delta, APD_STR("text")) : 0;
 	if (part && apd_json_type(json, part) == APD_JSON_STRING) {
 		apd_json_unescape(json, part, &text);
-		fwrite(text.data ? text.data : "", 1, text.len, stdout);
+		show(session, apd_buf_str(&text));
 		session->in_message = true;
 	} else if (kind && session->in_message &&
 		(apd_json_is(json, kind, APD_STR("message-finish")) ||
@@ -130,6 +148,16 @@ static void print_message(struct session *session, const struct apd_event *event
 	apd_buf_finish(&text);
 }
 
+/* Prints a line with the name of who says it. */
+static void print_data(const struct session *session, struct apd_str name, struct apd_str data)
+{
+	printf("[");
+	show(session, name);
+	printf("] ");
+	show(session, data);
+	printf("\n");
+}
+
 /* Prints an event for people: messages as text, the rest only where it says something. */
 static void print_event(struct session *session, const struct apd_event *event)
 {
@@ -138,9 +166,9 @@ static void print_event(struct session *session, const struct apd_event *event)
 	else if (event->kind == APD_EVENT_EMITTED && event->channel == AP_CHANNEL_MESSAGES)
 		print_message(session, event);
 	else if (event->kind == APD_EVENT_EMITTED && event->channel == AP_CHANNEL_CUSTOM)
-		printf("[custom] %.*s\n", APD_STR_FMT(event->data));
+		print_data(session, APD_STR("custom"), event->data);
 	else if (event->kind == APD_EVENT_UPDATES)
-		printf("[%.*s] %.*s\n", APD_STR_FMT(event->node), APD_STR_FMT(event->data));
+		print_data(session, event->node, event->data);
 }
 
 /* Prints what the log has. */
@@ -203,50 +231,56 @@ static void on_interrupt(uv_signal_t *handle, int number)
 			session->engine.runtime, &session->call.row->run_id, false, NULL);
 }
 
-/* Adds a member to the request and says where its value will lie. */
-static size_t add_part(struct apd_buf *out, const char *key, struct apd_str value)
+/* Adds the body of the request that a client would send for this. */
+static void add_body(struct apd_buf *out, const struct session *session)
 {
-	apd_json_member_raw(out, key, value);
-	return out->len - value.len;
+	apd_buf_lit(out, "{");
+	apd_json_member_str(out, "agent_id", apd_str(session->agent_id));
+	if (session->input)
+		apd_json_member_raw(out, "input", apd_str(session->input));
+	if (session->messages.len)
+		apd_buf_addf(out, ",\"messages\":[%s]", session->messages.data);
+	apd_buf_addf(out, ",\"config\":{\"configurable\":%s}}", session->configurable);
+}
+
+/* Creates the run of the body, unless it is refused. */
+static void create(struct session *session, struct apd_str body)
+{
+	static const struct apd_run_call_ops ops = {on_refused, on_accepted, on_ended};
+	struct apd_agent_set *agents = apd_pool_agents(session->engine.pool);
+	struct apd_request_maker maker;
+	struct apd_run_request request;
+	int r;
+
+	apd_request_maker_init(&maker);
+	session->call.ops = &ops;
+	r = apd_json_scan(&session->scan, body);
+	if (r < 0)
+		apd_problem_set(
+			&session->problem, APD_PROBLEM_INVALID_JSON, "%s", session->scan.error);
+	else
+		r = apd_run_request_init(&maker, agents, &session->scan, NULL, APD_MODE_STREAM,
+			&request, &session->problem);
+	if (r < 0) {
+		set_over(session);
+	} else {
+		apd_runtime_create_run(session->engine.runtime, &request.spec, &session->call);
+		apd_run_request_finish(&request);
+	}
+	apd_request_maker_finish(&maker);
+	apd_agent_set_unref(agents);
 }
 
 /* Creates the run and turns the loop until it is over. */
 static void execute(struct session *session)
 {
-	static const struct apd_run_call_ops ops = {on_refused, on_accepted, on_ended};
-	struct apd_str input = apd_str(session->input), list, config;
-	struct apd_buf out = {0}, messages = {0}, settings = {0};
-	size_t at_input = 0, at_messages = 0, at_config;
-	struct apd_run_spec spec = {
-		.mode = APD_MODE_STREAM, .agent_id = apd_str(session->agent_id)};
+	struct apd_buf body = {0};
 
-	apd_buf_addf(&messages, "[%s]", session->messages.len ? session->messages.data : "");
-	apd_buf_addf(&settings, "{\"configurable\":%s}", session->configurable);
-	list = apd_buf_str(&messages);
-	config = apd_buf_str(&settings);
-	apd_buf_lit(&out, "{");
-	apd_json_member_str(&out, "agent_id", spec.agent_id);
-	if (input.ptr)
-		at_input = add_part(&out, "input", input);
-	if (session->messages.len)
-		at_messages = add_part(&out, "messages", list);
-	at_config = add_part(&out, "config", config);
-	apd_buf_lit(&out, ",\"metadata\":{}}");
-	spec.request = apd_text_of(&out);
-	spec.metadata = APD_STR("{}");
-	spec.config = (struct apd_str){spec.request->data + at_config, config.len};
-	if (at_input)
-		spec.input = (struct apd_str){spec.request->data + at_input, input.len};
-	if (at_messages)
-		spec.messages = (struct apd_str){spec.request->data + at_messages, list.len};
-	session->call.ops = &ops;
-	apd_runtime_create_run(session->engine.runtime, &spec, &session->call);
-	apd_text_unref(spec.request);
-	apd_buf_finish(&out);
-	apd_buf_finish(&messages);
-	apd_buf_finish(&settings);
+	add_body(&body, session);
+	create(session, apd_buf_str(&body));
 	while (!session->over)
 		uv_run(&session->engine.loop, UV_RUN_ONCE);
+	apd_buf_finish(&body);
 }
 
 /* Prints what came of it; the exit status. */
@@ -258,13 +292,16 @@ static int report(struct session *session)
 		on_news(&session->watch);
 	if (session->problem.code) {
 		fprintf(stderr, "apd run: %s\n", session->problem.message);
+		status = apd_problem_status(session->problem.code) == 422 ? 2 : 1;
 	} else if (session->row->status != APD_RUN_SUCCESS) {
 		fprintf(stderr, "apd run: the run ended as %s: %.*s\n",
 			apd_run_status_word(session->row->status),
 			APD_STR_FMT(session->row->error));
 	} else {
-		if (!session->json)
-			printf("%.*s\n", APD_STR_FMT(session->row->output));
+		if (!session->json) {
+			show(session, session->row->output);
+			printf("\n");
+		}
 		status = 0;
 	}
 	return status;
@@ -381,6 +418,7 @@ int apd_command_run(int argc, char **argv)
 
 	apd_config_init(&session->config);
 	session->configurable = "{}";
+	session->terminal = isatty(STDOUT_FILENO);
 	r = read_arguments(session, argc, argv);
 	status = r > 0 ? 0 : 2;
 	if (r != 0) {

@@ -29,6 +29,7 @@ struct daemon {
 	struct apd_config config;
 	struct apd_engine engine;
 	struct apd_storage *storage;
+	struct apd_webhook *webhook;
 	struct apd_api *api;
 	struct apd_http_server *server;
 	uv_signal_t term, interrupt, hangup;
@@ -94,6 +95,38 @@ static int open_storage(struct daemon *daemon, struct apd_buf *error)
 	return apd_sqlite_open(&settings, &daemon->storage, error);
 }
 
+/* Starts what delivers webhooks. */
+static int start_webhooks(struct daemon *daemon, struct apd_buf *error)
+{
+	const struct apd_config *config = &daemon->config;
+	struct apd_webhook_config settings = {
+		.secret = config->webhook_secret,
+		.allow_private = config->webhook_allow_private,
+		.allow = config->webhook_allow,
+		.ca_file = config->webhook_ca_file,
+		.max_in_flight = config->webhook_max_in_flight,
+		.max_per_host = config->webhook_max_per_host,
+		.timeout_ns = config->webhook_timeout_ns,
+		.give_up_ns = config->webhook_give_up_ns,
+		.retry_ns = config->webhook_retry_ns,
+	};
+	struct apd_webhook_deps deps = {daemon->storage, &daemon->engine.mailbox};
+
+	daemon->webhook = apd_webhook_create(&settings, &deps, error);
+	daemon->engine.webhook = daemon->webhook;
+	return daemon->webhook ? 0 : -1;
+}
+
+/* Ends the delivery; storage is told of what was delivered while it is open. */
+static void stop_webhooks(struct daemon *daemon)
+{
+	if (!daemon->webhook)
+		return;
+	apd_webhook_stop(daemon->webhook);
+	while (apd_mailbox_drain(&daemon->engine.mailbox))
+		;
+}
+
 /* Binds the address and starts the HTTP threads. */
 static int start_server(struct daemon *daemon, struct apd_buf *error)
 {
@@ -123,6 +156,7 @@ static int start_server(struct daemon *daemon, struct apd_buf *error)
 		    &settings, routes, n_routes, daemon->api, &daemon->server, error) < 0)
 		return -1;
 	apd_api_attach(daemon->api, daemon->server);
+	apd_api_attach_webhooks(daemon->api, daemon->webhook);
 	if (apd_http_server_start(daemon->server, error) < 0)
 		return -1;
 	printf(strchr(settings.host, ':') ? "listening on http://[%s]:%u\n"
@@ -158,7 +192,8 @@ static void on_sweep(uv_timer_t *timer)
 	struct daemon *daemon = timer->data;
 	int64_t keep_us = daemon->config.retention_ephemeral_ns / 1000;
 
-	daemon->storage->ops->sweep(daemon->storage, apd_clock_wall_us() - keep_us, 1000);
+	daemon->storage->ops->sweep(daemon->storage,
+		&(struct apd_sweep){.runs_before_us = apd_clock_wall_us() - keep_us, .max = 1000});
 }
 
 /* Watches for signals and the time to sweep. */
@@ -192,7 +227,7 @@ static void drain(struct daemon *daemon)
 
 /*
  * Stops in the order in which nothing that was told is lost: no new requests,
- * runs to their end or back into the queue, answers out, workers, database.
+ * runs to their end or back into the queue, webhooks, answers out, workers, database.
  */
 static void stop(struct daemon *daemon)
 {
@@ -200,6 +235,7 @@ static void stop(struct daemon *daemon)
 		apd_http_server_drain(daemon->server);
 	if (daemon->engine.runtime)
 		apd_engine_shutdown(&daemon->engine);
+	stop_webhooks(daemon);
 	if (daemon->server) {
 		apd_http_server_stop(daemon->server, 1000);
 		drain(daemon);
@@ -212,6 +248,7 @@ static void stop(struct daemon *daemon)
 	if (daemon->server)
 		drain(daemon);
 	apd_engine_finish(&daemon->engine);
+	apd_webhook_destroy(daemon->webhook);
 	apd_http_server_destroy(daemon->server);
 	apd_api_destroy(daemon->api);
 }
@@ -224,6 +261,8 @@ static int start(struct daemon *daemon, struct apd_buf *error)
 			0)
 		return -1;
 	watch(daemon);
+	if (start_webhooks(daemon, error) < 0)
+		return -1;
 	return start_server(daemon, error);
 }
 

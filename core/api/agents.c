@@ -39,8 +39,8 @@ static bool has_part(struct apd_str whole, struct apd_str part)
 static bool has_metadata(struct api_thread *thread, const struct apd_agent *agent,
 	const struct apd_json *body, uint32_t wanted)
 {
-	return apd_json_scan(&thread->value, agent->metadata) == 0 &&
-		apd_json_contains(&thread->value, 0, body, wanted);
+	return apd_json_scan(&thread->maker.value, agent->metadata) == 0 &&
+		apd_json_contains(&thread->maker.value, 0, body, wanted);
 }
 
 void api_search_agents(struct apd_http_request *request, void *data)
@@ -61,7 +61,7 @@ void api_search_agents(struct apd_http_request *request, void *data)
 	name = apd_json_given(body, 0, APD_STR("name"));
 	metadata = apd_json_given(body, 0, APD_STR("metadata"));
 	if (name)
-		part = apd_json_string(body, name, &thread->scratch);
+		part = apd_json_string(body, name, &thread->maker.scratch);
 	set = apd_pool_agents(api->deps.pool);
 	apd_buf_lit(&out, "[");
 	for (size_t i = 0; i < set->count && limit > 0; i++) {

@@ -41,7 +41,12 @@ void apd_api_attach(struct apd_api *api, struct apd_http_server *server)
 	api->n_threads = apd_http_server_threads(server);
 	api->threads = apd_calloc(api->n_threads, sizeof(*api->threads));
 	for (unsigned i = 0; i < api->n_threads; i++)
-		apd_id_gen_init_random(&api->threads[i].ids);
+		apd_request_maker_init(&api->threads[i].maker);
+}
+
+void apd_api_attach_webhooks(struct apd_api *api, const struct apd_webhook *webhook)
+{
+	api->webhook = webhook;
 }
 
 void apd_api_destroy(struct apd_api *api)
@@ -51,8 +56,7 @@ void apd_api_destroy(struct apd_api *api)
 	api_checks_finish(api);
 	for (unsigned i = 0; i < api->n_threads; i++) {
 		apd_json_finish(&api->threads[i].body);
-		apd_json_finish(&api->threads[i].value);
-		apd_buf_finish(&api->threads[i].scratch);
+		apd_request_maker_finish(&api->threads[i].maker);
 	}
 	free(api->threads);
 	free(api);
@@ -72,6 +76,38 @@ int64_t api_body_int(const struct apd_json *body, struct apd_str key, int64_t fa
 	int64_t value;
 
 	return i && apd_json_int64(body, i, &value) == 0 ? value : fallback;
+}
+
+int64_t api_query_int(struct apd_api *api, const struct apd_http_request *request, const char *name,
+	int64_t fallback)
+{
+	struct apd_str text = apd_http_request_query(request, name);
+	struct apd_json *json = &api_thread_of(api, request)->maker.value;
+	int64_t value;
+
+	return text.ptr && apd_json_scan(json, text) == 0 && apd_json_int64(json, 0, &value) == 0
+		? value
+		: fallback;
+}
+
+struct apd_str api_body_slice(const struct apd_json *body, struct apd_str key)
+{
+	uint32_t i = apd_json_given(body, 0, key);
+
+	return i ? apd_json_slice(body, i) : APD_STR_ABSENT;
+}
+
+int api_problem_at(struct apd_problem *problem, enum apd_problem_code code, const char *path,
+	const char *fmt, ...)
+{
+	va_list ap;
+
+	*problem = (struct apd_problem){.code = code};
+	va_start(ap, fmt);
+	vsnprintf(problem->message, sizeof(problem->message), fmt, ap);
+	va_end(ap);
+	snprintf(problem->path, sizeof(problem->path), "%s", path);
+	return -1;
 }
 
 void api_refuse(struct apd_http_request *request, enum apd_problem_code code, const char *fmt, ...)
@@ -101,9 +137,10 @@ void api_refuse_errno(struct apd_http_request *request, int result)
 }
 
 int api_load_run(struct apd_api *api, struct apd_http_request *request, const struct apd_id *run_id,
-	struct apd_run_row **ret_row)
+	bool with_output, struct apd_run_row **ret_row)
 {
-	int r = api->deps.storage->ops->get_run(api->deps.storage, run_id, ret_row);
+	struct apd_storage *storage = api->deps.storage;
+	int r = storage->ops->get_run(storage, run_id, with_output, ret_row);
 	char text[APD_ID_TEXT + 1];
 
 	if (r == 0)
@@ -116,18 +153,10 @@ int api_load_run(struct apd_api *api, struct apd_http_request *request, const st
 	return -1;
 }
 
-void api_reply_run(struct apd_http_request *request, const struct apd_run_row *row)
+void api_problem_no_thread(struct apd_problem *problem, const struct apd_id *thread_id)
 {
-	struct apd_buf body = {0};
+	char text[APD_ID_TEXT + 1];
 
-	apd_run_row_add_json(&body, row);
-	apd_http_reply_json(request, 200, &body);
-}
-
-void api_reply_result(struct apd_http_request *request, const struct apd_run_row *row)
-{
-	struct apd_buf body = {0};
-
-	apd_run_row_add_result_json(&body, row);
-	apd_http_reply_json(request, 200, &body);
+	apd_id_format(thread_id, text);
+	apd_problem_set(problem, APD_PROBLEM_THREAD_NOT_FOUND, "There is no thread %s.", text);
 }

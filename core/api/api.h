@@ -13,6 +13,7 @@
 #include "storage/storage.h"
 
 struct apd_api;
+struct apd_webhook;
 
 /* What the API stands on; all of it must outlive the API. */
 struct apd_api_deps {
@@ -38,6 +39,9 @@ const struct apd_http_route *apd_api_routes(size_t *ret_count);
 
 /* Tells the API its server, before that is started. */
 void apd_api_attach(struct apd_api *api, struct apd_http_server *server);
+
+/* Tells the API whose numbers /metrics has of webhooks, before the server is started. */
+void apd_api_attach_webhooks(struct apd_api *api, const struct apd_webhook *webhook);
 
 /* The OpenAPI document, as GET /openapi.json gives it. [any] */
 struct apd_str apd_api_openapi(void);

@@ -110,7 +110,7 @@ void api_call_release(struct api_call *call)
 {
 	if (--call->holds > 0)
 		return;
-	apd_text_unref(call->body.text);
+	apd_run_request_finish(&call->creation);
 	apd_run_row_unref(call->row);
 	apd_event_log_unref(call->log);
 	api_stream_destroy(call->stream);

@@ -193,17 +193,17 @@ static int check_value(struct api_thread *thread, const struct api_param *param,
 {
 	struct apd_schema_error why;
 
-	apd_buf_clear(&thread->scratch);
+	apd_buf_clear(&thread->maker.scratch);
 	if (param->literal)
-		apd_buf_add_str(&thread->scratch, value);
+		apd_buf_add_str(&thread->maker.scratch, value);
 	else
-		apd_json_add_string(&thread->scratch, value);
-	if (apd_json_scan(&thread->value, apd_buf_str(&thread->scratch)) < 0) {
-		apd_buf_clear(&thread->scratch);
-		apd_json_add_string(&thread->scratch, value);
-		apd_json_scan(&thread->value, apd_buf_str(&thread->scratch));
+		apd_json_add_string(&thread->maker.scratch, value);
+	if (apd_json_scan(&thread->maker.value, apd_buf_str(&thread->maker.scratch)) < 0) {
+		apd_buf_clear(&thread->maker.scratch);
+		apd_json_add_string(&thread->maker.scratch, value);
+		apd_json_scan(&thread->maker.value, apd_buf_str(&thread->maker.scratch));
 	}
-	if (apd_schema_check(param->schema, &thread->value, 0, &why) == 0)
+	if (apd_schema_check(param->schema, &thread->maker.value, 0, &why) == 0)
 		return 0;
 	return apd_problem_set(
 		problem, APD_PROBLEM_INVALID_REQUEST, "%s: %s", param->name, why.message);

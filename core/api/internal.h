@@ -3,29 +3,56 @@
 #define APD_API_INTERNAL_H
 
 #include "api/api.h"
+#include "api/request.h"
 #include "base/json_scan.h"
 #include "schema/schema.h"
 
 /* Every operation: name, id in the OpenAPI document, method, path, handler. */
-#define API_OPERATIONS(X)                                                                        \
-	X(SEARCH_AGENTS, "search_agents", "POST", "/agents/search", api_search_agents)           \
-	X(GET_AGENT, "get_agent", "GET", "/agents/{agent_id}", api_get_agent)                    \
-	X(GET_AGENT_SCHEMAS, "get_agent_schemas", "GET", "/agents/{agent_id}/schemas",           \
-		api_get_agent_schemas)                                                           \
-	X(CREATE_RUN, "create_run", "POST", "/runs", api_create_run)                             \
-	X(CREATE_AND_WAIT_RUN, "create_and_wait_run", "POST", "/runs/wait", api_create_and_wait) \
-	X(CREATE_AND_STREAM_RUN, "create_and_stream_run", "POST", "/runs/stream",                \
-		api_create_and_stream)                                                           \
-	X(SEARCH_RUNS, "search_runs", "POST", "/runs/search", api_search_runs)                   \
-	X(GET_RUN, "get_run", "GET", "/runs/{run_id}", api_get_run)                              \
-	X(DELETE_RUN, "delete_run", "DELETE", "/runs/{run_id}", api_delete_run)                  \
-	X(WAIT_RUN, "wait_run", "GET", "/runs/{run_id}/wait", api_wait_run)                      \
-	X(STREAM_RUN, "stream_run", "GET", "/runs/{run_id}/stream", api_stream_run)              \
-	X(CANCEL_RUN, "cancel_run", "POST", "/runs/{run_id}/cancel", api_cancel_run)             \
-	X(OK, "ok", "GET", "/ok", api_ok)                                                        \
-	X(INFO, "info", "GET", "/info", api_info)                                                \
-	X(METRICS, "metrics", "GET", "/metrics", api_metrics)                                    \
-	X(OPENAPI, "openapi", "GET", "/openapi.json", api_openapi)
+#define API_OPERATIONS(X)                                                                         \
+	X(SEARCH_AGENTS, "search_agents", "POST", "/agents/search", api_search_agents)            \
+	X(GET_AGENT, "get_agent", "GET", "/agents/{agent_id}", api_get_agent)                     \
+	X(GET_AGENT_SCHEMAS, "get_agent_schemas", "GET", "/agents/{agent_id}/schemas",            \
+		api_get_agent_schemas)                                                            \
+	X(CREATE_RUN, "create_run", "POST", "/runs", api_create_run)                              \
+	X(CREATE_AND_WAIT_RUN, "create_and_wait_run", "POST", "/runs/wait", api_create_and_wait)  \
+	X(CREATE_AND_STREAM_RUN, "create_and_stream_run", "POST", "/runs/stream",                 \
+		api_create_and_stream)                                                            \
+	X(SEARCH_RUNS, "search_runs", "POST", "/runs/search", api_search_runs)                    \
+	X(GET_RUN, "get_run", "GET", "/runs/{run_id}", api_get_run)                               \
+	X(DELETE_RUN, "delete_run", "DELETE", "/runs/{run_id}", api_delete_run)                   \
+	X(WAIT_RUN, "wait_run", "GET", "/runs/{run_id}/wait", api_wait_run)                       \
+	X(STREAM_RUN, "stream_run", "GET", "/runs/{run_id}/stream", api_stream_run)               \
+	X(CANCEL_RUN, "cancel_run", "POST", "/runs/{run_id}/cancel", api_cancel_run)              \
+	X(OK, "ok", "GET", "/ok", api_ok)                                                         \
+	X(INFO, "info", "GET", "/info", api_info)                                                 \
+	X(METRICS, "metrics", "GET", "/metrics", api_metrics)                                     \
+	X(OPENAPI, "openapi", "GET", "/openapi.json", api_openapi)                                \
+	X(CREATE_THREAD, "create_thread", "POST", "/threads", api_create_thread)                  \
+	X(SEARCH_THREADS, "search_threads", "POST", "/threads/search", api_search_threads)        \
+	X(GET_THREAD, "get_thread", "GET", "/threads/{thread_id}", api_get_thread)                \
+	X(PATCH_THREAD, "patch_thread", "PATCH", "/threads/{thread_id}", api_patch_thread)        \
+	X(DELETE_THREAD, "delete_thread", "DELETE", "/threads/{thread_id}", api_delete_thread)    \
+	X(GET_THREAD_HISTORY, "get_thread_history", "GET", "/threads/{thread_id}/history",        \
+		api_get_thread_history)                                                           \
+	X(COPY_THREAD, "copy_thread", "POST", "/threads/{thread_id}/copy", api_copy_thread)       \
+	X(CREATE_THREAD_RUN, "create_thread_run", "POST", "/threads/{thread_id}/runs",            \
+		api_create_thread_run)                                                            \
+	X(LIST_THREAD_RUNS, "list_thread_runs", "GET", "/threads/{thread_id}/runs",               \
+		api_list_thread_runs)                                                             \
+	X(CREATE_AND_WAIT_THREAD_RUN, "create_and_wait_thread_run", "POST",                       \
+		"/threads/{thread_id}/runs/wait", api_create_and_wait_thread_run)                 \
+	X(CREATE_AND_STREAM_THREAD_RUN, "create_and_stream_thread_run", "POST",                   \
+		"/threads/{thread_id}/runs/stream", api_create_and_stream_thread_run)             \
+	X(GET_THREAD_RUN, "get_thread_run", "GET", "/threads/{thread_id}/runs/{run_id}",          \
+		api_get_thread_run)                                                               \
+	X(DELETE_THREAD_RUN, "delete_thread_run", "DELETE", "/threads/{thread_id}/runs/{run_id}", \
+		api_delete_thread_run)                                                            \
+	X(WAIT_THREAD_RUN, "wait_thread_run", "GET", "/threads/{thread_id}/runs/{run_id}/wait",   \
+		api_wait_thread_run)                                                              \
+	X(STREAM_THREAD_RUN, "stream_thread_run", "GET",                                          \
+		"/threads/{thread_id}/runs/{run_id}/stream", api_stream_thread_run)               \
+	X(CANCEL_THREAD_RUN, "cancel_thread_run", "POST",                                         \
+		"/threads/{thread_id}/runs/{run_id}/cancel", api_cancel_thread_run)
 
 enum api_operation {
 #define X(name, id, method, path, handler) API_OP_##name,
@@ -60,15 +87,14 @@ struct api_checks {
 /* What one HTTP thread uses again for every request. */
 struct api_thread {
 	struct apd_json body;
-	struct apd_json value;
-	struct apd_id_gen ids;
-	struct apd_buf scratch;
+	struct apd_request_maker maker; /* its value and scratch are anybody's between calls */
 };
 
 struct apd_api {
 	struct apd_api_deps deps;
 	struct api_checks checks[API_OP_COUNT];
 	struct apd_http_server *server;
+	const struct apd_webhook *webhook; /* or NULL */
 	struct api_thread *threads;
 	unsigned n_threads;
 };
@@ -101,6 +127,17 @@ struct apd_id api_param_id(const struct apd_http_request *request, unsigned n);
 /* An optional integer member of a checked body. */
 int64_t api_body_int(const struct apd_json *body, struct apd_str key, int64_t fallback);
 
+/* An optional integer in a checked query. */
+int64_t api_query_int(struct apd_api *api, const struct apd_http_request *request, const char *name,
+	int64_t fallback);
+
+/* The slice of an optional member of a checked body, as it stands; absent for null. */
+struct apd_str api_body_slice(const struct apd_json *body, struct apd_str key);
+
+/* Fills a problem in with the JSON pointer that it is about; returns -1. */
+int api_problem_at(struct apd_problem *problem, enum apd_problem_code code, const char *path,
+	const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+
 /* Answers with a problem made here. */
 void api_refuse(struct apd_http_request *request, enum apd_problem_code code, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
@@ -108,20 +145,31 @@ void api_refuse(struct apd_http_request *request, enum apd_problem_code code, co
 /* Answers with what a negative errno of storage means. */
 void api_refuse_errno(struct apd_http_request *request, int result);
 
-/* request.c: the body of a run's creation, made ready for the runtime. */
-struct api_run_body {
-	struct apd_run_spec spec;
-	struct apd_text *text; /* spec.request: the caller's reference */
-};
+/*
+ * request_check.c: the agent that a checked body names, or the one for bodies
+ * that name none; NULL with the problem, also for one that is broken.
+ */
+struct apd_agent *api_agent_of_body(const struct apd_agent_set *set,
+	struct apd_request_maker *maker, const struct apd_json *body, struct apd_problem *problem);
+
+/* Checks what an agent says it takes. 0, or -1 with the problem. */
+int api_agent_check(struct apd_request_maker *maker, const struct apd_agent *agent,
+	const struct apd_json *body, bool has_thread, struct apd_problem *problem);
 
 /*
- * Makes the spec of a checked body: resolves the agent, checks input and config
- * against its schemas, gives messages their ids. 0, or -1 with the problem.
+ * The answer within a command, or 0. A lone null is one: nothing else could be
+ * meant by it; beside other members it is as absent as elsewhere.
  */
-int api_run_body_init(struct apd_api *api, struct api_thread *thread, const struct apd_json *body,
-	enum apd_run_mode mode, struct api_run_body *ret_body, struct apd_problem *problem);
+uint32_t api_answer_in(const struct apd_json *body, uint32_t command);
 
-/* Stream modes as bits. */
+/* Checks a URI for being one that a webhook can be sent to. 0, or -1 with the problem. */
+int api_webhook_check(struct apd_str url, struct apd_problem *problem);
+
+/* new_messages.c: adds the items of an array of checked messages, those without an id with one. */
+void api_messages_add(struct apd_buf *out, struct apd_request_maker *maker,
+	const struct apd_json *body, uint32_t messages);
+
+/* modes.c: stream modes as bits. */
 enum {
 	API_MODE_VALUES = 1 << 0,
 	API_MODE_UPDATES = 1 << 1,
@@ -134,6 +182,10 @@ unsigned api_modes_of(const struct apd_json *json, uint32_t i);
 
 /* The bits of the stream_mode in a row's request; values where it names none. */
 unsigned api_modes_of_row(const struct apd_run_row *row);
+
+/* The bits of the modes named in the query, or 0. */
+unsigned api_modes_of_query(
+	struct apd_request_maker *maker, const struct apd_http_request *request);
 
 /*
  * call.c: a client's request and the runtime's call about it. The HTTP thread
@@ -149,8 +201,10 @@ struct api_call {
 	bool told; /* [http] the runtime knows that it has */
 	struct apd_run_call run_call;
 	/* What the runtime is asked, and what it said. */
-	struct api_run_body body;
+	struct apd_run_request creation;
 	struct apd_id run_id;
+	bool scoped; /* the path names the run's thread: */
+	struct apd_id thread_id;
 	bool rollback;
 	bool wait;
 	enum { API_NOTHING, API_ROW, API_PROBLEM, API_ACCEPTED, API_ABSENT, API_LEFT } outcome;
@@ -189,10 +243,24 @@ extern const struct apd_run_call_ops api_call_accept_ops;
 
 /* [http] Reads a run from storage: 0 with a reference, or -1 when the request has been answered. */
 int api_load_run(struct apd_api *api, struct apd_http_request *request, const struct apd_id *run_id,
-	struct apd_run_row **ret_row);
+	bool with_output, struct apd_run_row **ret_row);
 
-/* [http] The answers that several handlers give. */
+/* Fills in that there is no such thread. */
+void api_problem_no_thread(struct apd_problem *problem, const struct apd_id *thread_id);
+
+/*
+ * runs.c: [http] the answers that several handlers give. Those of runs name
+ * where the run is; a result asked for by thread also has the status at its top.
+ */
 void api_reply_run(struct apd_http_request *request, const struct apd_run_row *row);
-void api_reply_result(struct apd_http_request *request, const struct apd_run_row *row);
+void api_reply_result(
+	struct apd_http_request *request, const struct apd_run_row *row, bool with_status);
+
+/* [http] Adds Content-Location, the run's path; location: also Location, its stream. */
+void api_add_run_location(
+	struct apd_http_request *request, const struct apd_run_row *row, bool location);
+
+/* [http] Answers the call's request with its problem, if it has one: -1. */
+int api_call_answer_problem(struct api_call *call);
 
 #endif

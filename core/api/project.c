@@ -95,8 +95,9 @@ void api_project_end(struct apd_buf *out, uint64_t seq, const struct apd_id *run
 void api_project_missed(struct apd_buf *out)
 {
 	api_sse_add(out, 0, "error",
-		APD_STR("{\"error\":\"events_missed\",\"code\":\"events_missed\",\"message\":\"The "
-			"stream fell behind what the log holds: read the run's result "
+		APD_STR("{\"error\":\"events_missed\",\"code\":\"events_missed\",\"message\":"
+			"\"Events "
+			"that this stream should show are gone: read the run's result "
 			"instead.\"}"));
 }
 

@@ -1,11 +1,27 @@
-/* The body of a run's creation, made ready for the runtime. */
+/* A run's creation, made of the body of a request. */
+#include "api/request.h"
+
 #include "api/internal.h"
-
-#include <stdio.h>
-
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/json_text.h"
+
+void apd_request_maker_init(struct apd_request_maker *maker)
+{
+	*maker = (struct apd_request_maker){0};
+	apd_id_gen_init_random(&maker->ids);
+}
+
+void apd_request_maker_finish(struct apd_request_maker *maker)
+{
+	apd_json_finish(&maker->value);
+	apd_buf_finish(&maker->scratch);
+}
+
+void apd_run_request_finish(struct apd_run_request *request)
+{
+	apd_text_unref(request->text);
+}
 
 /* The slice of an optional member as it stands in the body; absent for null. */
 static struct apd_str given(const struct apd_json *body, const char *key)
@@ -23,149 +39,104 @@ static bool is_word(const struct apd_json *body, const char *key, const char *wo
 	return i && apd_json_is(body, i, apd_str(word));
 }
 
-/* Refuses what this version does not do, rather than ignore it. */
-static int refuse_unsupported(const struct apd_json *body, struct apd_problem *problem)
+/* Refuses another dialect, rather than guess what is meant. */
+static int check_dialect(const struct apd_json *body, struct apd_problem *problem)
 {
-	static const struct {
-		const char *key;
-		const char *why;
-	} refused[] = {
-		{"webhook", "webhooks are not supported by this version"},
-		{"assistant_id",
-			"this server speaks the Agent Protocol: name the agent in agent_id"},
-		{"command", "resuming a run is not supported by this version"},
-	};
+	if (!apd_json_given(body, 0, APD_STR("assistant_id")))
+		return 0;
+	return api_problem_at(problem, APD_PROBLEM_UNSUPPORTED, "/assistant_id",
+		"assistant_id: this server speaks the Agent Protocol: name the agent in agent_id");
+}
 
-	for (size_t i = 0; i < APD_COUNT(refused); i++) {
-		if (!apd_json_given(body, 0, apd_str(refused[i].key)))
-			continue;
-		apd_problem_set(
-			problem, APD_PROBLEM_UNSUPPORTED, "%s: %s", refused[i].key, refused[i].why);
-		snprintf(problem->path, sizeof(problem->path), "/%s", refused[i].key);
-		return -1;
+/* Decides which thread the run is on: the one named, a kept new one, or none but its own. */
+static int choose_thread(struct apd_request_maker *maker, const struct apd_json *body,
+	const struct apd_id *thread_id, struct apd_run_spec *spec, struct apd_problem *problem)
+{
+	uint32_t i = apd_json_given(body, 0, APD_STR("thread_id"));
+
+	if (i) {
+		spec->has_thread = true;
+		apd_id_parse(apd_json_string(body, i, &maker->scratch), &spec->thread_id);
 	}
-	if (given(body, "multitask_strategy").ptr && !is_word(body, "multitask_strategy", "reject"))
-		return apd_problem_set(problem, APD_PROBLEM_UNSUPPORTED,
-			"multitask_strategy: only \"reject\" is supported by this version");
+	if (thread_id) {
+		if (i && !apd_id_eq(&spec->thread_id, thread_id))
+			return api_problem_at(problem, APD_PROBLEM_INVALID_REQUEST, "/thread_id",
+				"thread_id: the path names another thread");
+		spec->has_thread = true;
+		spec->thread_id = *thread_id;
+	}
+	if (spec->has_thread) {
+		spec->create_thread = is_word(body, "if_not_exists", "create");
+	} else if (is_word(body, "on_completion", "keep")) {
+		spec->has_thread = spec->create_thread = true;
+		spec->thread_id = apd_id_next(&maker->ids, apd_clock_wall_us());
+	}
+	spec->delete_thread = is_word(body, "on_completion", "delete");
 	return 0;
 }
 
-/* Finds the agent that the body names, or the one for bodies that name none. */
-static struct apd_agent *find_agent(const struct apd_agent_set *set, struct api_thread *thread,
-	const struct apd_json *body, struct apd_problem *problem)
+static enum apd_multitask multitask_of(const struct apd_json *body)
 {
-	uint32_t i = apd_json_given(body, 0, APD_STR("agent_id"));
-	struct apd_agent *agent = set->fallback;
+	static const struct {
+		const char *word;
+		enum apd_multitask strategy;
+	} strategies[] = {
+		{"enqueue", APD_MULTITASK_ENQUEUE},
+		{"interrupt", APD_MULTITASK_INTERRUPT},
+		{"rollback", APD_MULTITASK_ROLLBACK},
+	};
 
-	if (i) {
-		struct apd_str id = apd_json_string(body, i, &thread->scratch);
-
-		agent = apd_agent_set_find(set, id);
-		if (!agent)
-			apd_problem_set(problem, APD_PROBLEM_AGENT_NOT_FOUND,
-				"There is no agent \"%.*s\".", APD_STR_FMT(id));
-	} else if (!agent) {
-		apd_problem_set(problem, APD_PROBLEM_AGENT_REQUIRED,
-			"agent_id: name an agent, since no default agent is configured");
-	}
-	if (agent && agent->state == APD_AGENT_BROKEN) {
-		apd_problem_set(problem, APD_PROBLEM_AGENT_UNAVAILABLE,
-			"The agent \"%.*s\" is broken: %.*s", APD_STR_FMT(agent->agent_id),
-			APD_STR_FMT(agent->reason));
-		return NULL;
-	}
-	return agent;
+	for (size_t i = 0; i < APD_COUNT(strategies); i++)
+		if (is_word(body, "multitask_strategy", strategies[i].word))
+			return strategies[i].strategy;
+	return APD_MULTITASK_REJECT;
 }
 
-/* Checks a value of the body, or a text in its place when it is absent, against an agent's schema. */
-static int check_against(struct api_thread *thread, const struct apd_schema *schema,
-	const struct apd_json *body, uint32_t i, struct apd_str absent, const char *prefix,
-	struct apd_problem *problem)
-{
-	struct apd_schema_error why;
-	int r;
-
-	if (!schema)
-		return 0;
-	if (i) {
-		r = apd_schema_check(schema, body, i, &why);
-	} else {
-		apd_json_scan(&thread->value, absent);
-		r = apd_schema_check(schema, &thread->value, 0, &why);
-	}
-	if (r < 0)
-		api_problem_of_schema(problem, APD_PROBLEM_INVALID_INPUT, prefix, &why);
-	return r < 0 ? -1 : 0;
-}
-
-/* Checks what an agent says it takes. */
-static int check_agent(struct api_thread *thread, const struct apd_agent *agent,
-	const struct apd_json *body, struct apd_problem *problem)
-{
-	uint32_t messages = apd_json_given(body, 0, APD_STR("messages"));
-	uint32_t input = apd_json_given(body, 0, APD_STR("input"));
-	uint32_t config = apd_json_given(body, 0, APD_STR("config"));
-	uint32_t configurable = config ? apd_json_given(body, config, APD_STR("configurable")) : 0;
-
-	if (messages && !agent->messages)
-		return apd_problem_set(problem, APD_PROBLEM_MESSAGES_UNSUPPORTED,
-			"messages: the agent \"%.*s\" takes none (it lacks ap.io.messages)",
-			APD_STR_FMT(agent->agent_id));
-	if (agent->needs_thread && !given(body, "thread_id").ptr)
-		return apd_problem_set(problem, APD_PROBLEM_THREAD_REQUIRED,
-			"thread_id: the agent \"%.*s\" runs only on a thread",
-			APD_STR_FMT(agent->agent_id));
-	if ((input || !messages) &&
-		check_against(
-			thread, agent->input, body, input, APD_STR("null"), "/input", problem) < 0)
-		return -1;
-	return check_against(thread, agent->config, body, configurable, APD_STR("{}"),
-		"/config/configurable", problem);
-}
-
-/* Adds the messages, each with an id. */
-static void add_messages(struct apd_buf *out, struct api_thread *thread,
-	const struct apd_json *body, uint32_t messages)
-{
-	apd_buf_lit(out, "[");
-	apd_json_each_item (body, messages, m) {
-		struct apd_id id;
-
-		apd_json_add_comma(out);
-		if (apd_json_given(body, m, APD_STR("id"))) {
-			apd_buf_add_str(out, apd_json_slice(body, m));
-			continue;
-		}
-		id = apd_id_next(&thread->ids, apd_clock_wall_us());
-		apd_buf_lit(out, "{");
-		apd_json_each_member (body, m, k) {
-			if (apd_json_is(body, k, APD_STR("id")))
-				continue;
-			apd_json_add_comma(out);
-			apd_buf_add_str(out, apd_json_slice(body, k));
-			apd_buf_lit(out, ":");
-			apd_buf_add_str(out, apd_json_slice(body, k + 1));
-		}
-		apd_json_member_id(out, "id", &id);
-		apd_buf_lit(out, "}");
-	}
-	apd_buf_lit(out, "]");
-}
-
-/* A member of the canonical request: where its value will lie in the text. */
+/* Where a value lies in the text that is being written. */
 struct place {
 	size_t start;
 	size_t len;
 };
 
-/* Adds a member and notes where its value lies. */
+/* Adds a member and notes where its value lies; nothing for an absent one. */
 static struct place add_member(struct apd_buf *out, const char *key, struct apd_str value)
 {
 	struct place place;
 
+	if (!value.ptr)
+		return (struct place){0};
 	apd_json_add_key(out, key);
 	place.start = out->len;
 	apd_buf_add_str(out, value);
+	place.len = out->len - place.start;
+	return place;
+}
+
+/* Adds a member that is a string; the place is that of the string without its quotes. */
+static struct place add_string(struct apd_buf *out, const char *key, struct apd_str value)
+{
+	struct place place;
+
+	apd_json_add_key(out, key);
+	place.start = out->len + 1;
+	apd_json_add_string(out, value);
+	place.len = out->len - 1 - place.start;
+	return place;
+}
+
+static struct place add_messages(
+	struct apd_buf *out, struct apd_request_maker *maker, const struct apd_json *body)
+{
+	uint32_t list = apd_json_given(body, 0, APD_STR("messages"));
+	struct place place;
+
+	if (!list)
+		return (struct place){0};
+	apd_json_add_key(out, "messages");
+	place.start = out->len;
+	apd_buf_lit(out, "[");
+	api_messages_add(out, maker, body, list);
+	apd_buf_lit(out, "]");
 	place.len = out->len - place.start;
 	return place;
 }
@@ -175,33 +146,41 @@ static struct apd_str at_place(const struct apd_text *text, struct place place)
 	return place.len ? (struct apd_str){text->data + place.start, place.len} : APD_STR_ABSENT;
 }
 
-/* Writes the canonical request, as a Run shows it, and the slices of the spec. */
-static void compose(struct api_thread *thread, const struct apd_json *body,
-	const struct apd_agent *agent, struct api_run_body *ret_body)
-{
-	struct apd_run_spec *spec = &ret_body->spec;
-	struct apd_str config = given(body, "config"), metadata = given(body, "metadata");
-	struct apd_str input = given(body, "input"), modes = given(body, "stream_mode");
-	uint32_t list = apd_json_given(body, 0, APD_STR("messages"));
-	struct place p_agent, p_input = {0}, p_messages = {0}, p_config = {0}, p_metadata;
-	struct apd_buf *out = &thread->scratch;
+/* What a command consists of. */
+struct command {
+	struct place resume, update, jump;
+};
 
-	apd_buf_clear(out);
-	apd_buf_lit(out, "{\"agent_id\":");
-	p_agent.start = out->len;
-	apd_json_add_string(out, agent->agent_id);
-	p_agent.len = out->len - p_agent.start;
-	if (input.ptr)
-		p_input = add_member(out, "input", input);
-	if (list) {
-		apd_json_add_key(out, "messages");
-		p_messages.start = out->len;
-		add_messages(out, thread, body, list);
-		p_messages.len = out->len - p_messages.start;
-	}
-	p_metadata = add_member(out, "metadata", metadata.ptr ? metadata : APD_STR("{}"));
-	if (config.ptr)
-		p_config = add_member(out, "config", config);
+/* Adds the command with what it says and without the nulls that say nothing. */
+static struct command add_command(struct apd_buf *out, const struct apd_json *body)
+{
+	uint32_t i = apd_json_given(body, 0, APD_STR("command"));
+	struct command command = {0};
+	uint32_t resume, update, jump;
+
+	if (!i)
+		return command;
+	resume = api_answer_in(body, i);
+	update = apd_json_given(body, i, APD_STR("update"));
+	jump = apd_json_given(body, i, APD_STR("goto"));
+	apd_json_add_key(out, "command");
+	apd_buf_lit(out, "{");
+	if (resume)
+		command.resume = add_member(out, "resume", apd_json_slice(body, resume));
+	if (update)
+		command.update = add_member(out, "update", apd_json_slice(body, update));
+	if (jump)
+		command.jump = add_member(out, "goto", apd_json_slice(body, jump));
+	apd_buf_lit(out, "}");
+	return command;
+}
+
+/* Adds the members that are words, with their defaults. */
+static void add_words(
+	struct apd_buf *out, const struct apd_json *body, const struct apd_run_spec *spec)
+{
+	struct apd_str strategy = given(body, "multitask_strategy");
+
 	add_member(out, "on_completion",
 		spec->has_thread && !spec->delete_thread ? APD_STR("\"keep\"")
 							 : APD_STR("\"delete\""));
@@ -210,99 +189,76 @@ static void compose(struct api_thread *thread, const struct apd_json *body,
 	add_member(out, "if_not_exists",
 		is_word(body, "if_not_exists", "create") ? APD_STR("\"create\"")
 							 : APD_STR("\"reject\""));
-	if (modes.ptr)
-		add_member(out, "stream_mode", modes);
+	if (spec->has_thread)
+		add_member(
+			out, "multitask_strategy", strategy.ptr ? strategy : APD_STR("\"reject\""));
+	add_member(out, "stream_mode", given(body, "stream_mode"));
+}
+
+/*
+ * Writes the request as a Run shows it, and the slices of the spec. Neither an
+ * agent's id nor a URL needs escapes: their slices are what lies between quotes.
+ */
+static void compose(struct apd_request_maker *maker, const struct apd_json *body,
+	const struct apd_agent *agent, struct apd_str webhook, struct apd_run_request *request)
+{
+	struct apd_run_spec *spec = &request->spec;
+	struct apd_str metadata = given(body, "metadata");
+	struct place p_agent, p_input, p_messages, p_config, p_metadata, p_webhook = {0};
+	struct command command;
+	struct apd_buf *out = &maker->scratch;
+
+	apd_buf_clear(out);
+	apd_buf_lit(out, "{");
+	p_agent = add_string(out, "agent_id", agent->agent_id);
+	p_input = add_member(out, "input", given(body, "input"));
+	p_messages = add_messages(out, maker, body);
+	command = add_command(out, body);
+	p_metadata = add_member(out, "metadata", metadata.ptr ? metadata : APD_STR("{}"));
+	p_config = add_member(out, "config", given(body, "config"));
+	if (webhook.ptr)
+		p_webhook = add_string(out, "webhook", webhook);
+	add_words(out, body, spec);
 	apd_buf_lit(out, "}");
-	ret_body->text = spec->request = apd_text_of(out);
-	/* An agent's id needs no escapes: its slice is what lies between the quotes. */
-	spec->agent_id =
-		(struct apd_str){ret_body->text->data + p_agent.start + 1, p_agent.len - 2};
-	spec->input = at_place(ret_body->text, p_input);
-	spec->messages = at_place(ret_body->text, p_messages);
-	spec->config = at_place(ret_body->text, p_config);
-	spec->metadata = at_place(ret_body->text, p_metadata);
+	request->text = spec->request = apd_text_of(out);
+	spec->agent_id = at_place(request->text, p_agent);
+	spec->input = at_place(request->text, p_input);
+	spec->messages = at_place(request->text, p_messages);
+	spec->config = at_place(request->text, p_config);
+	spec->metadata = at_place(request->text, p_metadata);
+	spec->webhook = at_place(request->text, p_webhook);
+	spec->resume = at_place(request->text, command.resume);
+	spec->update = at_place(request->text, command.update);
+	spec->jump = at_place(request->text, command.jump);
 }
 
-/* Decides which thread the run is on: the one named, a kept new one, or none but its own. */
-static void choose_thread(
-	struct api_thread *thread, const struct apd_json *body, struct apd_run_spec *spec)
+int apd_run_request_init(struct apd_request_maker *maker, const struct apd_agent_set *agents,
+	const struct apd_json *body, const struct apd_id *thread_id, enum apd_run_mode mode,
+	struct apd_run_request *ret_request, struct apd_problem *problem)
 {
-	uint32_t id = apd_json_given(body, 0, APD_STR("thread_id"));
-
-	spec->delete_thread = is_word(body, "on_completion", "delete");
-	if (id) {
-		spec->has_thread = true;
-		spec->create_thread = is_word(body, "if_not_exists", "create");
-		apd_id_parse(apd_json_string(body, id, &thread->scratch), &spec->thread_id);
-	} else if (is_word(body, "on_completion", "keep")) {
-		spec->has_thread = spec->create_thread = true;
-		spec->thread_id = apd_id_next(&thread->ids, apd_clock_wall_us());
-	}
-}
-
-int api_run_body_init(struct apd_api *api, struct api_thread *thread, const struct apd_json *body,
-	enum apd_run_mode mode, struct api_run_body *ret_body, struct apd_problem *problem)
-{
-	struct apd_agent_set *set;
+	struct apd_run_request request = {.spec.mode = mode};
+	struct apd_str webhook = APD_STR_ABSENT;
+	struct apd_buf scratch = {0};
 	struct apd_agent *agent;
+	uint32_t i;
 	int r = -1;
 
-	if (refuse_unsupported(body, problem) < 0)
+	if (check_dialect(body, problem) < 0 ||
+		choose_thread(maker, body, thread_id, &request.spec, problem) < 0)
 		return -1;
-	set = apd_pool_agents(api->deps.pool);
-	agent = find_agent(set, thread, body, problem);
-	if (agent && check_agent(thread, agent, body, problem) == 0) {
-		*ret_body = (struct api_run_body){.spec.mode = mode};
-		ret_body->spec.keep_going = is_word(body, "on_disconnect", "continue");
-		choose_thread(thread, body, &ret_body->spec);
-		compose(thread, body, agent, ret_body);
+	agent = api_agent_of_body(agents, maker, body, problem);
+	if (!agent || api_agent_check(maker, agent, body, request.spec.has_thread, problem) < 0)
+		return -1;
+	i = apd_json_given(body, 0, APD_STR("webhook"));
+	if (i)
+		webhook = apd_json_string(body, i, &scratch);
+	if (!i || api_webhook_check(webhook, problem) == 0) {
+		request.spec.keep_going = is_word(body, "on_disconnect", "continue");
+		request.spec.multitask = multitask_of(body);
+		compose(maker, body, agent, webhook, &request);
+		*ret_request = request;
 		r = 0;
 	}
-	apd_agent_set_unref(set);
+	apd_buf_finish(&scratch);
 	return r;
-}
-
-/* The bit of one word. */
-static unsigned mode_of(const struct apd_json *json, uint32_t i)
-{
-	static const struct {
-		struct apd_str word;
-		unsigned bit;
-	} modes[] = {
-		{{"values", 6}, API_MODE_VALUES},
-		{{"updates", 7}, API_MODE_UPDATES},
-		{{"messages", 8}, API_MODE_MESSAGES},
-		{{"custom", 6}, API_MODE_CUSTOM},
-	};
-
-	for (size_t m = 0; m < APD_COUNT(modes); m++)
-		if (apd_json_type(json, i) == APD_JSON_STRING &&
-			apd_json_is(json, i, modes[m].word))
-			return modes[m].bit;
-	return 0;
-}
-
-unsigned api_modes_of(const struct apd_json *json, uint32_t i)
-{
-	unsigned modes = 0;
-
-	if (apd_json_type(json, i) != APD_JSON_ARRAY)
-		return mode_of(json, i);
-	apd_json_each_item (json, i, item)
-		modes |= mode_of(json, item);
-	return modes;
-}
-
-unsigned api_modes_of_row(const struct apd_run_row *row)
-{
-	struct apd_json json = {0};
-	unsigned modes = 0;
-	uint32_t i = 0;
-
-	if (apd_json_scan(&json, row->request) == 0 && apd_json_type(&json, 0) == APD_JSON_OBJECT)
-		i = apd_json_given(&json, 0, APD_STR("stream_mode"));
-	if (i)
-		modes = api_modes_of(&json, i);
-	apd_json_finish(&json);
-	return i ? modes : API_MODE_VALUES;
 }

@@ -20,10 +20,12 @@ struct api_stream {
 	uint64_t pulled; /* [http] the last event that was given to the socket */
 	bool reading; /* the reader is initialised */
 	bool ended; /* [http] nothing follows */
+	bool missed; /* [http] events were gone, which was not the client's wish */
 	unsigned modes; /* API_MODE_...; 0: those that the run was created with */
 	struct apd_watch watch;
 	bool watching; /* [runtime] */
-	struct apd_task news, taken;
+	bool let_go; /* [runtime] nobody reads; the run goes on */
+	struct apd_task news, taken, let_go_out, let_go_back;
 	_Atomic bool news_due; /* the news task is on its way */
 	_Atomic bool taken_due; /* the taken task is */
 	_Atomic uint64_t taken_seq;
@@ -60,6 +62,26 @@ static void at_runtime_taken(struct apd_task *task)
 			call->api->deps.runtime, &call->run_call, atomic_load(&stream->taken_seq));
 }
 
+/* [runtime] Nobody reads what the run still produces, but it was not cancelled either. */
+static void let_go_at_runtime(struct apd_task *task)
+{
+	struct api_stream *stream = apd_container_of(task, struct api_stream, let_go_out);
+	struct api_call *call = stream->call;
+
+	api_stream_unwatch(stream);
+	stream->let_go = true;
+	if (call->finished)
+		apd_mailbox_post(call->home, &stream->let_go_back);
+	else
+		apd_runtime_taken(call->api->deps.runtime, &call->run_call, UINT64_MAX);
+}
+
+/* [http] The runtime is done with the call. */
+static void let_go_at_home(struct apd_task *task)
+{
+	api_call_release(apd_container_of(task, struct api_stream, let_go_back)->call);
+}
+
 struct api_stream *api_stream_create(
 	struct api_call *call, unsigned modes, uint64_t from, bool creator)
 {
@@ -71,6 +93,8 @@ struct api_stream *api_stream_create(
 	stream->creator = creator;
 	stream->news.run = at_home_news;
 	stream->taken.run = at_runtime_taken;
+	stream->let_go_out.run = let_go_at_runtime;
+	stream->let_go_back.run = let_go_at_home;
 	stream->watch.news = on_news;
 	return stream;
 }
@@ -119,14 +143,32 @@ static void on_accepted(struct apd_run_call *run_call)
 	api_call_home(call);
 }
 
+/* [runtime] The runtime calls back no more: what was let go can be freed. */
+static void finish(struct api_call *call)
+{
+	call->finished = true;
+	if (call->stream->let_go)
+		apd_mailbox_post(call->home, &call->stream->let_go_back);
+}
+
 /* [runtime] The log has told the reader already. */
 static void on_ended(struct apd_run_call *run_call)
 {
-	apd_container_of(run_call, struct api_call, run_call)->finished = true;
+	finish(apd_container_of(run_call, struct api_call, run_call));
 }
 
-/* Refused behind accepted (shutdown): the log is closed then, which ends the stream. */
-const struct apd_run_call_ops api_stream_ops = {api_call_refused, on_accepted, on_ended};
+/* [runtime] Behind accepted (shutdown) the log is closed, which ends the stream. */
+static void on_refused(struct apd_run_call *run_call, const struct apd_problem *problem)
+{
+	struct api_call *call = apd_container_of(run_call, struct api_call, run_call);
+
+	if (call->outcome == API_NOTHING)
+		api_call_refused(run_call, problem);
+	else
+		finish(call);
+}
+
+const struct apd_run_call_ops api_stream_ops = {on_refused, on_accepted, on_ended};
 
 /* Tells the runtime what the creator's socket has taken, once for many events. */
 static void tell_taken(struct api_stream *stream)
@@ -161,7 +203,17 @@ static void end_missed(struct api_stream *stream, struct apd_buf *out)
 {
 	greet(stream, out, stream->call->row->attempt);
 	api_project_missed(out);
-	stream->ended = true;
+	stream->ended = stream->missed = true;
+}
+
+/*
+ * True if the client wants all of a run that has begun, but has not seen its
+ * beginning. A run may also end between its first attempt and the event that
+ * tells of it, which only its creator's log is known to have from the start.
+ */
+static bool lacks_beginning(const struct api_stream *stream, uint32_t attempt, bool at_end)
+{
+	return stream->whole && !stream->greeted && (!at_end || (attempt > 0 && !stream->creator));
 }
 
 /* Ends the stream of a run whose end the log does not have. */
@@ -169,6 +221,10 @@ static void end_of_row(struct api_stream *stream, struct apd_buf *out)
 {
 	const struct apd_run_row *row = stream->call->row;
 
+	if (lacks_beginning(stream, row->attempt, true)) {
+		end_missed(stream, out);
+		return;
+	}
 	greet(stream, out, row->attempt);
 	api_project_end(out, 0, &row->run_id, row->status, row->error);
 	stream->ended = true;
@@ -184,8 +240,8 @@ static void show_event(
 	if (!apd_id_eq(&event->run_id, &stream->projection.run_id))
 		return;
 	/* A log that was begun after the run lacks what came before it. */
-	if (stream->whole && !stream->greeted && !silent && event->kind != APD_EVENT_STARTED &&
-		event->kind != APD_EVENT_ENDED) {
+	if (!silent && event->kind != APD_EVENT_STARTED &&
+		lacks_beginning(stream, event->attempt, event->kind == APD_EVENT_ENDED)) {
 		end_missed(stream, out);
 		return;
 	}
@@ -256,27 +312,17 @@ static void closed(void *data, bool left)
 
 	(void)left;
 	stream->http = NULL;
-	api_call_leave(stream->call);
+	/* Leaving would cancel the run of a creator, who was sent away and did not leave. */
+	if (stream->missed && stream->creator) {
+		stream->call->holds++;
+		apd_mailbox_post(stream->call->api->deps.runtime_mailbox, &stream->let_go_out);
+	} else {
+		api_call_leave(stream->call);
+	}
 	api_call_release(stream->call);
 }
 
 static const struct apd_http_source source = {pull, closed};
-
-/* Adds Content-Location and Location, by which clients find the run again. */
-static void add_locations(struct apd_http_request *request, const struct apd_run_row *row)
-{
-	char run[APD_ID_TEXT + 1], thread[APD_ID_TEXT + 1];
-	struct apd_buf path = {0};
-
-	apd_id_format(&row->run_id, run);
-	apd_id_format(&row->thread_id, thread);
-	apd_buf_addf(&path, "/threads/%s/runs/%s", thread, run);
-	apd_http_request_add_header(request, "Content-Location", path.data);
-	apd_buf_clear(&path);
-	apd_buf_addf(&path, "/runs/%s/stream", run);
-	apd_http_request_add_header(request, "Location", path.data);
-	apd_buf_finish(&path);
-}
 
 /*
  * Puts the cursor where the reader left off. Messages are put together from
@@ -302,17 +348,18 @@ void api_stream_answer(struct api_call *call)
 	struct api_stream *stream = call->stream;
 	struct apd_http_request *request = call->request;
 
-	call->request = NULL;
 	if (call->outcome == API_PROBLEM || call->left) {
 		if (call->left)
 			apd_http_reply_empty(request);
 		else
-			apd_http_reply_problem(request, &call->problem);
+			api_call_answer_problem(call);
+		call->request = NULL;
 		api_call_release(call);
 		return;
 	}
+	call->request = NULL;
 	start_reading(stream);
-	add_locations(request, call->row);
+	api_add_run_location(request, call->row, true);
 	stream->http = apd_http_stream_begin(request, &source, stream);
 }
 
@@ -339,13 +386,17 @@ static void last_words_closed(void *data, bool left)
 	free(words);
 }
 
-void api_stream_ended(struct apd_http_request *request, struct apd_run_row *row)
+void api_stream_ended(struct api_call *call, struct apd_run_row *row)
 {
 	static const struct apd_http_source last_source = {pull_last_words, last_words_closed};
 	struct last_words *words = apd_calloc(1, sizeof(*words));
 
-	add_locations(request, row);
+	api_add_run_location(call->request, row, true);
 	api_project_metadata(&words->text, &row->run_id, &row->thread_id, row->attempt);
-	api_project_end(&words->text, 0, &row->run_id, row->status, row->error);
-	apd_http_stream_begin(request, &last_source, words);
+	/* Whoever goes on behind an event counts on being told all that came after it. */
+	if (call->stream->from == UINT64_MAX || row->attempt == 0)
+		api_project_end(&words->text, 0, &row->run_id, row->status, row->error);
+	else
+		api_project_missed(&words->text);
+	apd_http_stream_begin(call->request, &last_source, words);
 }

@@ -24,7 +24,11 @@ extern const struct apd_run_call_ops api_stream_ops;
 /* [http] The accepted call's answer: begins the stream. */
 void api_stream_answer(struct api_call *call);
 
-/* [http] Streams a run that has ended and whose events are gone: metadata, error, end. */
-void api_stream_ended(struct apd_http_request *request, struct apd_run_row *row);
+/*
+ * [http] Answers a call that streams with what is left of a run that has ended
+ * and whose events are gone: metadata, error, end; events_missed in place of the
+ * end where the client wants to go on behind an event.
+ */
+void api_stream_ended(struct api_call *call, struct apd_run_row *row);
 
 #endif

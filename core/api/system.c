@@ -7,6 +7,7 @@
 #include "api/internal.h"
 #include "base/alloc.h"
 #include "base/json_text.h"
+#include "webhook/webhook.h"
 
 void api_ok(struct apd_http_request *request, void *data)
 {
@@ -26,7 +27,7 @@ void api_info(struct apd_http_request *request, void *data)
 	apd_json_member_str(&out, "version", apd_str(api->deps.version));
 	apd_json_member_str(&out, "protocol", APD_STR("0.1.6"));
 	apd_buf_lit(&out,
-		",\"flags\":{\"agents\":true,\"runs\":true,\"threads\":false,"
+		",\"flags\":{\"agents\":true,\"runs\":true,\"threads\":true,"
 		"\"store\":false,\"assistants\":false,\"crons\":false}}");
 	apd_http_reply_json(request, 200, &out);
 }
@@ -137,6 +138,19 @@ static void add_storage(struct apd_buf *out, struct apd_storage *storage)
 	add_gauge(out, "apd_storage_wal_bytes", "Bytes of the write-ahead log.", stats.wal_bytes);
 }
 
+static void add_webhooks(struct apd_buf *out, const struct apd_webhook *webhook)
+{
+	struct apd_webhook_stats stats;
+
+	apd_webhook_stats(webhook, &stats);
+	add_counter(out, "apd_webhooks_delivered_total", "Webhooks delivered.", stats.delivered);
+	add_counter(out, "apd_webhooks_failed_attempts_total",
+		"Attempts to deliver a webhook that failed.", stats.failed_attempts);
+	add_counter(out, "apd_webhooks_given_up_total", "Webhooks that will not be delivered.",
+		stats.given_up);
+	add_gauge(out, "apd_webhooks_in_flight", "Webhooks on their way.", stats.in_flight);
+}
+
 /* Adds what the kernel says of this process. */
 static void add_process(struct apd_buf *out)
 {
@@ -165,6 +179,7 @@ static void answer_metrics(struct apd_task *task)
 	add_pool(&out, metrics->api->deps.pool);
 	add_http(&out, metrics->api->server);
 	add_storage(&out, metrics->api->deps.storage);
+	add_webhooks(&out, metrics->api->webhook);
 	add_process(&out);
 	apd_http_reply(metrics->request, 200, "text/plain; version=0.0.4; charset=utf-8", &out);
 	free(metrics);

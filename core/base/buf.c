@@ -85,6 +85,7 @@ void apd_buf_addv(struct apd_buf *buf, const char *fmt, va_list ap)
 	int n;
 
 	va_copy(again, ap);
+	/* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): va_copy() has set it. */
 	n = vsnprintf(NULL, 0, fmt, again);
 	va_end(again);
 	if (n < 0)

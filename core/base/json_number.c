@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "base/hash.h"
 #include "base/json_scan.h"
 
 /* Exponents beyond this are taken for it: such numbers are only zeros to anybody. */
@@ -92,6 +93,36 @@ int apd_json_compare_numbers(
 			return c < d ? -x.sign : x.sign;
 	}
 	return 0;
+}
+
+uint64_t apd_json_hash_number(const struct apd_json *json, uint32_t i, uint64_t hash)
+{
+	struct decimal d = decimal_of(json, i);
+	uint8_t sign = (uint8_t)(d.sign + 1);
+	int64_t zeros = 0;
+
+	hash = apd_hash_add(hash, &sign, 1);
+	if (d.sign == 0)
+		return hash;
+	/* Byte by byte, so that the machine's order of bytes does not count. */
+	for (unsigned shift = 0; shift < 64; shift += 8) {
+		uint8_t part = (uint8_t)((uint64_t)d.point >> shift);
+
+		hash = apd_hash_add(hash, &part, 1);
+	}
+	/* Zeros count only when another digit follows. */
+	while (d.at < d.end) {
+		uint8_t digit = (uint8_t)next_digit(&d);
+
+		if (digit == 0) {
+			zeros++;
+			continue;
+		}
+		for (; zeros; zeros--)
+			hash = apd_hash_add(hash, "", 1);
+		hash = apd_hash_add(hash, &digit, 1);
+	}
+	return hash;
 }
 
 static bool is_number(const struct apd_json *json, uint32_t i)

@@ -140,6 +140,12 @@ int apd_json_compare_numbers(
 	const struct apd_json *a, uint32_t i, const struct apd_json *b, uint32_t j);
 
 /*
+ * Goes on with a hash (base/hash.h) by a number, in the same way for all that
+ * are equal by apd_json_compare_numbers().
+ */
+uint64_t apd_json_hash_number(const struct apd_json *json, uint32_t i, uint64_t hash);
+
+/*
  * True if a and b are the same JSON value: numbers by their exact value (1, 1.0
  * and 10e-1 are the same), strings unescaped, objects regardless of order.
  */

@@ -2,26 +2,7 @@
 #include "base/json_text.h"
 
 #include "base/clock.h"
-
-/* Length of the valid UTF-8 sequence at s, or 0. */
-static size_t utf8_length(const unsigned char *s, size_t len)
-{
-	size_t n = s[0] < 0x80                ? 1
-		: s[0] >= 0xc2 && s[0] < 0xe0 ? 2
-		: s[0] >= 0xe0 && s[0] < 0xf0 ? 3
-		: s[0] >= 0xf0 && s[0] < 0xf5 ? 4
-					      : 0;
-
-	if (n == 0 || n > len)
-		return 0;
-	for (size_t i = 1; i < n; i++)
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
-		(s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
-		return 0;
-	return n;
-}
+#include "base/utf8.h"
 
 /* Adds a byte that cannot stand as it is. */
 static void add_escape(struct apd_buf *out, unsigned char c)
@@ -58,7 +39,7 @@ void apd_json_add_string(struct apd_buf *out, struct apd_str s)
 	while (at < end) {
 		size_t n = *at < 0x20 || *at == '"' || *at == '\\'
 			? 0
-			: utf8_length(at, (size_t)(end - at));
+			: apd_utf8_length(at, (size_t)(end - at));
 
 		if (n) {
 			at += n;

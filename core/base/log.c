@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/utf8.h"
 
 static _Atomic int lowest = APD_LOG_INFO;
 
@@ -36,35 +37,18 @@ static const char *level_name(enum apd_log_level level)
 	return "?";
 }
 
-/* Adds the message with its control bytes as \xNN. */
-static void add_escaped(struct apd_buf *line, struct apd_str message)
+void apd_log_text(enum apd_log_level level, const char *room, struct apd_str message)
 {
-	for (size_t i = 0; i < message.len; i++) {
-		unsigned char c = (unsigned char)message.ptr[i];
-
-		if (c < 0x20 || c == 0x7f)
-			apd_buf_addf(line, "\\x%02x", c);
-		else
-			apd_buf_add_char(line, (char)c);
-	}
-}
-
-void apd_log(enum apd_log_level level, const char *room, const char *fmt, ...)
-{
-	struct apd_buf message = {0}, line = {0};
+	struct apd_buf line = {0};
 	char now[APD_TIME_TEXT + 1];
-	va_list ap;
 	size_t done = 0;
 	int saved = errno;
 
 	if (!apd_log_enabled(level))
 		return;
-	va_start(ap, fmt);
-	apd_buf_addv(&message, fmt, ap);
-	va_end(ap);
 	apd_time_format(apd_clock_wall_us(), now);
 	apd_buf_addf(&line, "%s %s %s: ", now, level_name(level), room);
-	add_escaped(&line, apd_buf_str(&message));
+	apd_buf_add_visible(&line, message);
 	apd_buf_add_char(&line, '\n');
 	while (done < line.len) {
 		ssize_t n = write(STDERR_FILENO, line.data + done, line.len - done);
@@ -74,7 +58,20 @@ void apd_log(enum apd_log_level level, const char *room, const char *fmt, ...)
 		if (n > 0)
 			done += (size_t)n;
 	}
-	apd_buf_finish(&message);
 	apd_buf_finish(&line);
 	errno = saved;
+}
+
+void apd_log(enum apd_log_level level, const char *room, const char *fmt, ...)
+{
+	struct apd_buf message = {0};
+	va_list ap;
+
+	if (!apd_log_enabled(level))
+		return;
+	va_start(ap, fmt);
+	apd_buf_addv(&message, fmt, ap);
+	va_end(ap);
+	apd_log_text(level, room, apd_buf_str(&message));
+	apd_buf_finish(&message);
 }

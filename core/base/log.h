@@ -19,10 +19,13 @@ bool apd_log_enabled(enum apd_log_level level);
 
 /*
  * Writes a line: "2026-11-23T17:04:05.123456Z warn host: message". Control
- * bytes in the message are escaped, so that nobody forges a line. errno stays
- * as it was. [any]
+ * characters in the message and what is not UTF-8 are escaped as \xNN, so that
+ * nobody forges a line and the log is valid UTF-8. errno stays as it was. [any]
  */
 void apd_log(enum apd_log_level level, const char *room, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/* The same for a message as it is, which may have any bytes. [any] */
+void apd_log_text(enum apd_log_level level, const char *room, struct apd_str message);
 
 #endif

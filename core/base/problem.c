@@ -12,6 +12,7 @@ int apd_problem_set(struct apd_problem *problem, enum apd_problem_code code, con
 
 	*problem = (struct apd_problem){.code = code};
 	va_start(ap, fmt);
+	/* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): va_start() has set it. */
 	vsnprintf(problem->message, sizeof(problem->message), fmt, ap);
 	va_end(ap);
 	return -1;

@@ -22,6 +22,10 @@
 	X(THREAD_REQUIRED, "thread_required", 422)           \
 	X(THREAD_NOT_FOUND, "thread_not_found", 404)         \
 	X(THREAD_BUSY, "thread_busy", 409)                   \
+	X(THREAD_ACTIVE, "thread_busy", 422)                 \
+	X(THREAD_EXISTS, "thread_exists", 409)               \
+	X(CHECKPOINT_NOT_FOUND, "checkpoint_not_found", 404) \
+	X(NOT_INTERRUPTED, "not_interrupted", 422)           \
 	X(RUN_NOT_FOUND, "run_not_found", 404)               \
 	X(RUN_ACTIVE, "run_active", 422)                     \
 	X(QUEUE_FULL, "queue_full", 503)                     \

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -186,15 +187,29 @@ static int start_process(
 	struct apd_child *child, const struct apd_child_spec *spec, int socket, int output)
 {
 	char title[96];
+	size_t n = 0;
+	const char **env;
 	struct apd_spawn spawn = {.program = spec->program,
 		.title = title,
-		.env = spec->env,
 		.socket = socket,
 		.plugin = spec->plugin_fd,
 		.output = output};
+	int r;
 
+	while (spec->env && spec->env[n])
+		n++;
+	env = apd_calloc(n + 2, sizeof(*env));
+	apd_kin_init(&child->kin, spec->strays);
+	env[0] = child->kin.mark;
+	if (n)
+		memcpy(env + 1, spec->env, n * sizeof(*env));
+	spawn.env = env;
 	snprintf(title, sizeof(title), "apd-worker: %s", spec->name);
-	return apd_spawn_process(&spawn, &child->pid, &child->death_fd);
+	r = apd_spawn_process(&spawn, &child->pid, &child->death_fd);
+	if (r == 0)
+		apd_kin_add(&child->kin, child->pid);
+	free((void *)env);
+	return r;
 }
 
 /* Makes a pair of descriptors, the first for us and non-blocking, the second for the worker. */
@@ -219,7 +234,7 @@ static int make_pair(bool is_socket, int ret_fds[2])
 /* Starts the process or the thread, with descriptors of its own. */
 static int start(struct apd_child *child, const struct apd_child_spec *spec)
 {
-	int sockets[2], pipes[2];
+	int sockets[2] = {-1, -1}, pipes[2] = {-1, -1};
 	int r = make_pair(true, sockets);
 
 	if (r < 0)

@@ -14,6 +14,7 @@
 #include "host/deadline.h"
 #include "host/frame.h"
 #include "host/output.h"
+#include "host/strays.h"
 
 struct apd_child;
 
@@ -42,6 +43,7 @@ struct apd_child_spec {
 	size_t message_max;
 	_Atomic uint64_t *log_dropped;
 	int (*in_process)(int socket_fd, int plugin_fd); /* or NULL */
+	struct apd_strays *strays; /* for a process */
 };
 
 struct apd_child_thread;
@@ -50,6 +52,7 @@ struct apd_child {
 	const struct apd_child_ops *ops;
 	struct apd_deadlines *deadlines;
 	pid_t pid; /* 0: a thread */
+	struct apd_kin kin;
 	struct apd_child_thread *thread; /* or NULL */
 	bool thread_joined;
 	int socket;

@@ -164,6 +164,7 @@ void apd_child_bury(struct apd_child *child, const char *reason)
 	snprintf(copy, sizeof(copy), "%s", reason);
 	child->muted = true;
 	child->gone = true;
+	apd_kin_remove(&child->kin);
 	if (child->thread && !child->thread_joined)
 		pthread_detach(child->thread->id);
 	apd_deadline_clear(child->deadlines, &child->give_up);

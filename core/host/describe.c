@@ -87,7 +87,7 @@ void apd_describe_cancel(struct apd_describe *job)
 	apd_child_kill(&job->child, "apd is stopping");
 }
 
-int apd_describe_start(const struct apd_host_config *config,
+int apd_describe_start(const struct apd_host_config *config, struct apd_strays *strays,
 	const struct apd_confinement *confinement, uv_loop_t *loop, struct apd_deadlines *deadlines,
 	int memfd, const char *name, apd_described_cb *done, void *data,
 	struct apd_describe **ret_describe)
@@ -99,6 +99,7 @@ int apd_describe_start(const struct apd_host_config *config,
 		.plugin_fd = memfd,
 		.message_max = config->message_max,
 		.in_process = config->in_process,
+		.strays = strays,
 	};
 	struct apd_describe *job = apd_calloc(1, sizeof(*job));
 	int r = apd_child_start(&job->child, loop, deadlines, &spec, &ops);

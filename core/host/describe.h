@@ -6,6 +6,7 @@
 #include "host/deadline.h"
 #include "host/description.h"
 #include "host/pool.h"
+#include "host/strays.h"
 
 /* A worker gets so long to describe its plugin. */
 #define APD_DESCRIBE_NS 5000000000LL
@@ -25,7 +26,7 @@ struct apd_describe;
  * the callback. Returns 0, or a negative errno when no worker could be started:
  * then the callback is not called. *ret_describe is valid until the callback.
  */
-int apd_describe_start(const struct apd_host_config *config,
+int apd_describe_start(const struct apd_host_config *config, struct apd_strays *strays,
 	const struct apd_confinement *confinement, uv_loop_t *loop, struct apd_deadlines *deadlines,
 	int memfd, const char *name, apd_described_cb *done, void *data,
 	struct apd_describe **ret_describe);

@@ -16,6 +16,9 @@
 #define APD_FRAME_MAX   (1u << 20) /* bytes of payload in one frame */
 #define APD_FRAME_MORE  0x8000u /* in type: the message goes on in the next frame */
 
+/* The largest message to a worker. An INVOKE of more is not sent: the run ends as too large. */
+#define APD_TO_WORKER_MAX (256u << 20)
+
 /* The descriptors a worker starts with. */
 #define APD_WORKER_SOCKET_FD 3
 #define APD_WORKER_PLUGIN_FD 4

@@ -71,7 +71,8 @@ struct apd_host_ops {
 	 */
 	struct apd_slot *(*acquire)(struct apd_host *host, struct apd_str agent_id, bool alone);
 
-	/* Starts the run in the slot. Frames of one loop turn leave together. */
+	/* Starts the run in the slot. Frames of one loop turn leave together. One that is too large
+	   for a worker ends as AP_E_LIMIT, too_large. */
 	void (*invoke)(
 		struct apd_host *host, struct apd_slot *slot, const struct apd_invocation *what);
 

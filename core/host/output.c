@@ -2,6 +2,7 @@
 #include "host/output.h"
 
 #include "base/clock.h"
+#include "base/utf8.h"
 
 #define LINE_MAX_BYTES   8192
 #define LINES_PER_SECOND 1000
@@ -14,6 +15,23 @@ static void tell_lost(struct apd_output *output)
 	apd_log(APD_LOG_WARN, "agent", "%s: %llu lines dropped: more than %d a second",
 		output->name, (unsigned long long)output->lost, LINES_PER_SECOND);
 	output->lost = 0;
+}
+
+/* Says in the log who said what; the line may have any bytes. */
+static void write_line(const struct apd_output *output, enum apd_log_level level,
+	struct apd_str agent_id, struct apd_str line)
+{
+	struct apd_buf text = {0};
+
+	apd_buf_add_cstr(&text, output->name);
+	if (agent_id.ptr) {
+		apd_buf_add_char(&text, '/');
+		apd_buf_add_str(&text, agent_id);
+	}
+	apd_buf_lit(&text, ": ");
+	apd_buf_add_str(&text, line);
+	apd_log_text(level, "agent", apd_buf_str(&text));
+	apd_buf_finish(&text);
 }
 
 void apd_output_log(struct apd_output *output, enum apd_log_level level, struct apd_str agent_id,
@@ -36,13 +54,7 @@ void apd_output_log(struct apd_output *output, enum apd_log_level level, struct 
 		return;
 	}
 	output->lines++;
-	if (line.len > LINE_MAX_BYTES)
-		line.len = LINE_MAX_BYTES;
-	if (agent_id.ptr)
-		apd_log(level, "agent", "%s/%.*s: %.*s", output->name, APD_STR_FMT(agent_id),
-			APD_STR_FMT(line));
-	else
-		apd_log(level, "agent", "%s: %.*s", output->name, APD_STR_FMT(line));
+	write_line(output, level, agent_id, apd_utf8_cut(line, LINE_MAX_BYTES));
 }
 
 static void end_line(struct apd_output *output)
@@ -63,7 +75,7 @@ static void add(struct apd_output *output, const char *data, size_t n)
 	apd_buf_add(&output->line, data, n < room ? n : room);
 	if (n > room) {
 		output->cut = true;
-		output->line.len -= 3;
+		output->line.len = apd_utf8_cut(apd_buf_str(&output->line), LINE_MAX_BYTES - 3).len;
 		apd_buf_lit(&output->line, "...");
 	}
 }

@@ -26,6 +26,7 @@
 #include "host/message_order.h"
 #include "host/plugin_file.h"
 #include "host/pool.h"
+#include "host/strays.h"
 
 /* One version of a plugin's file. */
 struct apd_image {
@@ -61,7 +62,7 @@ struct apd_ward {
 	/* supply */
 	unsigned processes; /* alive, of all generations */
 	unsigned failures; /* deaths since the last success */
-	int64_t deaths[5]; /* when processes died before they were ready, the latest first */
+	unsigned unready; /* starts in a row that came to nothing: no process became ready */
 	struct apd_deadline backoff; /* no process is started while it is set */
 };
 
@@ -154,6 +155,7 @@ enum apd_slot_phase {
 struct apd_run_slot {
 	struct apd_slot slot;
 	struct apd_list link; /* in its process's or in apd_pool.free_slots */
+	struct apd_list refused; /* in apd_pool.refused */
 	struct apd_process *process;
 	uint32_t instance;
 	uint32_t run; /* its number within the process, the key in its map */
@@ -188,6 +190,7 @@ struct apd_pool {
 	struct apd_list notify; /* routes whose queue is worth trying again */
 	struct apd_list supply; /* generations that may need another process */
 	struct apd_list dirty; /* processes with frames to send */
+	struct apd_list refused; /* slots whose run is too large to be sent */
 	struct apd_list free_slots;
 	unsigned n_free_slots;
 	struct apd_json json; /* scratch for what comes from workers */
@@ -198,6 +201,7 @@ struct apd_pool {
 	size_t n_watches;
 	struct apd_deadline changed; /* files changed: looks again when they are left alone */
 	struct apd_list all; /* processes that live */
+	struct apd_strays strays; /* what they leave behind; unused where they are threads */
 	unsigned processes; /* not yet closed */
 	struct apd_deadline too_late; /* when stopping: QUIT was not enough */
 	pthread_mutex_t mutex; /* of set */

@@ -28,6 +28,22 @@ static void notify(struct apd_pool *pool)
 	}
 }
 
+/* Ends the runs that could not be sent. */
+static void refuse(struct apd_pool *pool)
+{
+	while (!apd_list_empty(&pool->refused)) {
+		struct apd_run_slot *slot =
+			apd_list_first(&pool->refused, struct apd_run_slot, refused);
+
+		apd_list_remove(&slot->refused);
+		if (!pool->stopping)
+			pool->sink->done(pool->sink_data, &slot->slot, AP_E_LIMIT,
+				APD_STR("too_large"),
+				APD_STR("The state of the thread and the request are larger than "
+					"an agent can be given."));
+	}
+}
+
 /* Starts what is missing. */
 static void supply(struct apd_pool *pool)
 {
@@ -56,11 +72,12 @@ static void flush(struct apd_pool *pool)
 
 static void end_turn(struct apd_pool *pool)
 {
+	refuse(pool);
 	notify(pool);
 	supply(pool);
 	flush(pool);
-	if (apd_list_empty(&pool->notify) && apd_list_empty(&pool->supply) &&
-		apd_list_empty(&pool->dirty))
+	if (apd_list_empty(&pool->refused) && apd_list_empty(&pool->notify) &&
+		apd_list_empty(&pool->supply) && apd_list_empty(&pool->dirty))
 		uv_idle_stop(&pool->idle);
 }
 
@@ -131,6 +148,21 @@ static void begin(struct apd_pool *pool)
 	}
 }
 
+/* Becomes the parent of what workers leave behind, where they are processes. */
+static int adopt(struct apd_pool *pool, struct apd_buf *error)
+{
+	int r;
+
+	if (pool->config->in_process)
+		return 0;
+	r = apd_strays_init(&pool->strays, pool->loop, pool);
+	if (pool->strays.signal.loop)
+		pool->open_handles++;
+	if (r < 0)
+		apd_buf_addf(error, "cannot look after workers: %s", strerror(-r));
+	return r;
+}
+
 /* Resolves what the configuration says of confinement: 0, or -errno and a sentence. */
 static int confine(struct apd_pool *pool, struct apd_buf *error)
 {
@@ -178,11 +210,14 @@ int apd_pool_create(const struct apd_host_config *config, uv_loop_t *loop,
 	apd_list_init(&pool->notify);
 	apd_list_init(&pool->supply);
 	apd_list_init(&pool->dirty);
+	apd_list_init(&pool->refused);
 	apd_list_init(&pool->free_slots);
 	apd_id_gen_init_random(&pool->random);
 	pthread_mutex_init(&pool->mutex, NULL);
 	init_handles(pool);
-	r = confine(pool, error);
+	r = adopt(pool, error);
+	if (r == 0)
+		r = confine(pool, error);
 	if (r == 0) {
 		apd_watches_renew(pool); /* first, so that no change is missed */
 		r = first_scan(pool);
@@ -275,6 +310,8 @@ static void close_handles(struct apd_pool *pool)
 {
 	uv_close((uv_handle_t *)&pool->check, on_handle_closed);
 	uv_close((uv_handle_t *)&pool->idle, on_handle_closed);
+	if (pool->strays.signal.loop)
+		apd_strays_close(&pool->strays, on_handle_closed);
 	apd_watches_close(pool);
 	apd_deadlines_close(&pool->deadlines);
 	while (pool->open_handles || pool->deadlines.open)
@@ -292,6 +329,8 @@ void apd_pool_stop(struct apd_pool *pool, unsigned timeout_ms)
 	apd_deadline_set_in(&pool->deadlines, &pool->too_late, timeout_ms * APD_NS_PER_MS);
 	while (pool->processes || pool->scan)
 		uv_run(pool->loop, UV_RUN_ONCE);
+	if (pool->strays.signal.loop)
+		apd_strays_end(&pool->strays);
 	close_handles(pool);
 }
 

@@ -50,7 +50,9 @@ struct apd_host_config {
 	const char *user; /* workers' user; NULL: apd's own */
 	const char *const *read_paths; /* NULL-terminated; both NULL: workers see all paths */
 	const char *const *write_paths;
-	int64_t timeout_ns, grace_ns, drain_ns, hello_ns, idle_ns;
+	int64_t timeout_ns, grace_ns, drain_ns, idle_ns;
+	int64_t hello_ns; /* from the start of a worker to its HELLO */
+	int64_t create_ns; /* from there until its instances are made */
 	bool watch; /* look at the directories again when their files change */
 	bool debug;
 	/*

@@ -167,7 +167,8 @@ static void look_through(struct apd_scan *scan, const char *dir)
 	if (n < 0) {
 		int error = fd < 0 ? -fd : errno;
 
-		apd_log(APD_LOG_WARN, "host", "plugin directory %s: %s", dir, strerror(error));
+		apd_log(APD_LOG_WARN, "host", "plugin directory %s: %s%s", dir, strerror(error),
+			scan->pool->config->watch ? "" : "; SIGHUP has apd look again");
 		if (error != ENOENT)
 			keep_plugins_of(scan->pool, dir);
 	} else if (why[0])
@@ -264,8 +265,8 @@ static void begin_item(struct item *item)
 
 	apd_list_remove(&item->link);
 	apd_list_append(&scan->running, &item->link);
-	r = apd_describe_start(pool->config, confinement_of(item->plugin), scan->loop,
-		scan->deadlines, item->memfd, item->plugin->file, on_described, item,
+	r = apd_describe_start(pool->config, &pool->strays, confinement_of(item->plugin),
+		scan->loop, scan->deadlines, item->memfd, item->plugin->file, on_described, item,
 		&item->describe);
 	if (r == 0) {
 		scan->n_running++;
@@ -286,10 +287,12 @@ static void go_on(struct apd_scan *scan)
 	while (!apd_list_empty(&scan->waiting) && scan->n_running < DESCRIBES_AT_ONCE) {
 		struct item *item = apd_list_first(&scan->waiting, struct item, link);
 
+		/* NOLINTBEGIN(clang-analyzer-unix.Malloc): both take it out of the list. */
 		if (cancelled)
 			finish_item(item, NULL, "");
 		else
 			begin_item(item);
+		/* NOLINTEND(clang-analyzer-unix.Malloc) */
 	}
 	if (scan->n_running)
 		return;

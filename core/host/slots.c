@@ -164,6 +164,29 @@ static struct apd_slot *op_acquire(struct apd_host *host, struct apd_str agent_i
 	return NULL;
 }
 
+/* Whether the run cannot be sent, because of its size. Room is left for what frames need. */
+static bool is_too_large(const struct apd_str *fields, size_t n)
+{
+	size_t left = APD_TO_WORKER_MAX - (1u << 20);
+
+	for (size_t i = 0; i < n; i++) {
+		if (fields[i].len > left)
+			return true;
+		left -= fields[i].len;
+	}
+	return false;
+}
+
+/* Ends a run that never was sent, at the end of this turn. */
+static void refuse(struct apd_run_slot *slot)
+{
+	struct apd_pool *pool = slot->process->pool;
+
+	slot->phase = APD_SLOT_DONE;
+	apd_list_append(&pool->refused, &slot->refused);
+	apd_pool_kick(pool);
+}
+
 static void op_invoke(
 	struct apd_host *host, struct apd_slot *base, const struct apd_invocation *what)
 {
@@ -197,6 +220,10 @@ static void op_invoke(
 	(void)host;
 	if (slot->phase != APD_SLOT_ACQUIRED)
 		return;
+	if (is_too_large(fields, APD_COUNT(fields))) {
+		refuse(slot);
+		return;
+	}
 	apd_id_format(&what->run_id, run_id);
 	apd_id_format(&what->thread_id, thread_id);
 	slot->run = ++process->last_run;
@@ -271,10 +298,12 @@ void apd_slot_ended(struct apd_run_slot *slot)
 /* Takes the slot out of its process, which may have to end then. */
 static void close_slot(struct apd_run_slot *slot)
 {
+	/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): one that was freed is in no list. */
 	struct apd_process *process = slot->process;
 
 	apd_slot_ended(slot);
 	apd_message_order_finish(&slot->order);
+	apd_list_remove(&slot->refused);
 	apd_list_remove(&slot->link);
 	process->open--;
 }

@@ -58,7 +58,6 @@ static int set_attributes(posix_spawnattr_t *attributes)
 
 static int spawn_process(const struct apd_spawn *spawn, pid_t *ret_pid)
 {
-	static const char *const no_env[] = {NULL};
 	char *argv[] = {(char *)spawn->title, NULL};
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
@@ -74,7 +73,7 @@ static int spawn_process(const struct apd_spawn *spawn, pid_t *ret_pid)
 		r = set_attributes(&attributes);
 	if (r == 0)
 		r = posix_spawn(ret_pid, spawn->program, &actions, &attributes, argv,
-			(char *const *)(spawn->env ? spawn->env : no_env));
+			(char *const *)spawn->env);
 	posix_spawnattr_destroy(&attributes);
 no_attributes:
 	posix_spawn_file_actions_destroy(&actions);
@@ -83,7 +82,7 @@ no_attributes:
 
 int apd_spawn_process(const struct apd_spawn *spawn, pid_t *ret_pid, int *ret_pidfd)
 {
-	pid_t pid;
+	pid_t pid = 0;
 	int pidfd, r;
 
 	r = spawn_process(spawn, &pid);

@@ -8,7 +8,7 @@
 struct apd_spawn {
 	const char *program;
 	const char *title; /* its argv[0] */
-	const char *const *env; /* NULL-terminated "NAME=value"s; NULL: none */
+	const char *const *env; /* NULL-terminated "NAME=value"s */
 	int socket;
 	int plugin;
 	int output;

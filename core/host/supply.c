@@ -10,8 +10,11 @@
 #define BACKOFF_FIRST_NS (APD_NS_PER_S / 2)
 #define BACKOFF_LAST_NS  (60 * APD_NS_PER_S)
 
-/* Deaths before being ready, all within this time, break the image. */
-#define DEATHS_WITHIN_NS (60 * APD_NS_PER_S)
+/*
+ * So many starts in a row that came to nothing break the image, however long
+ * they took: one whose create() hangs takes its whole time each.
+ */
+#define UNREADY_MAX 5
 
 /* A process that takes runs, or will when it is ready. */
 static bool counts(const struct apd_process *process)
@@ -150,17 +153,6 @@ void apd_supply_init(struct apd_ward *ward)
 	ward->backoff.expired = on_backoff;
 }
 
-/* Notes a death before being ready; true if it is the fifth within a minute. */
-static bool is_hopeless(struct apd_ward *ward)
-{
-	const size_t n = APD_COUNT(ward->deaths);
-	int64_t now = apd_clock_mono_ns();
-
-	memmove(ward->deaths + 1, ward->deaths, (n - 1) * sizeof(ward->deaths[0]));
-	ward->deaths[0] = now;
-	return ward->deaths[n - 1] && now - ward->deaths[n - 1] < DEATHS_WITHIN_NS;
-}
-
 /* The time until the next start: doubled with every failure, a quarter more or less by chance. */
 static int64_t backoff_of(struct apd_ward *ward)
 {
@@ -198,9 +190,9 @@ void apd_supply_failed(struct apd_generation *generation, bool was_ready, const 
 		return;
 	}
 	ward->failures++;
-	if (!was_ready && is_hopeless(ward) && count(generation).ready == 0) {
-		apd_buf_addf(&why, "its worker ended %zu times before it was ready: %s",
-			APD_COUNT(ward->deaths), reason);
+	if (!was_ready && ++ward->unready >= UNREADY_MAX && count(generation).ready == 0) {
+		apd_buf_addf(&why, "its worker ended %u times before it was ready: %s",
+			ward->unready, reason);
 		break_generation(generation, &why);
 		return;
 	}

@@ -78,7 +78,7 @@ static void replace(struct apd_ward *ward, struct apd_generation *generation)
 		apd_generation_retire(ward->current);
 	ward->current = generation;
 	ward->failures = 0;
-	memset(ward->deaths, 0, sizeof(ward->deaths));
+	ward->unready = 0;
 	apd_deadline_clear(&ward->plugin->pool->deadlines, &ward->backoff);
 }
 

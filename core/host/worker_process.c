@@ -11,9 +11,6 @@
 /* How long a process may take to quit. Its destroy() should return within a second. */
 #define QUIT_NS (5 * APD_NS_PER_S)
 
-/* Making instances may take so many times as long as saying HELLO. */
-#define CREATE_FACTOR 6
-
 static struct apd_process *process_of(struct apd_child *child)
 {
 	return apd_container_of(child, struct apd_process, child);
@@ -106,17 +103,27 @@ static const struct apd_child_ops ops = {
 	.drained = on_drained,
 };
 
+/* Kills it for what it did not do in its time. */
+static void kill_late(struct apd_process *process, const char *what, int64_t limit_ns)
+{
+	char why[80];
+
+	snprintf(why, sizeof(why), "%s within %.3g s", what, (double)limit_ns / APD_NS_PER_S);
+	apd_child_kill(&process->child, why);
+}
+
 /* HELLO, the instances or the end did not come in time. */
 static void on_phase(struct apd_deadline *deadline)
 {
 	struct apd_process *process = apd_container_of(deadline, struct apd_process, phase);
+	const struct apd_host_config *config = process->pool->config;
 
 	switch (process->state) {
 	case APD_PROCESS_HELLO:
-		apd_child_kill(&process->child, "it did not say HELLO in time");
+		kill_late(process, "it did not say HELLO", config->hello_ns);
 		break;
 	case APD_PROCESS_CREATING:
-		apd_child_kill(&process->child, "its create() did not return in time");
+		kill_late(process, "its create() did not return", config->create_ns);
 		break;
 	case APD_PROCESS_ENDING:
 		apd_child_kill(&process->child, "it did not quit in time");
@@ -139,6 +146,7 @@ int apd_process_start(struct apd_generation *generation)
 		.message_max = config->message_max,
 		.log_dropped = &pool->log_dropped,
 		.in_process = config->in_process,
+		.strays = &pool->strays,
 	};
 	struct apd_process *process = apd_calloc(1, sizeof(*process));
 	int r = apd_child_start(&process->child, pool->loop, &pool->deadlines, &spec, &ops);
@@ -182,6 +190,8 @@ static void become_ready(struct apd_process *process)
 	}
 	apd_watch_idle(process);
 	generation->proved = true;
+	if (generation == generation->ward->current)
+		generation->ward->unready = 0;
 	if (generation == generation->ward->next)
 		apd_ward_switch(generation->ward);
 	else if (first)
@@ -215,8 +225,8 @@ const char *apd_process_hello(struct apd_process *process)
 		process->creating++;
 	}
 	apd_process_dirty(process);
-	apd_deadline_set_in(&process->pool->deadlines, &process->phase,
-		CREATE_FACTOR * process->pool->config->hello_ns);
+	apd_deadline_set_in(
+		&process->pool->deadlines, &process->phase, process->pool->config->create_ns);
 	if (process->creating == 0)
 		become_ready(process);
 	return NULL;

@@ -31,6 +31,7 @@ struct apd_http_linger {
 
 static void linger_destroy(struct apd_http_linger *linger)
 {
+	/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): one that was freed is in no list. */
 	struct apd_http_thread *thread = linger->thread;
 
 	/* A child between fork and exec may still have the socket: see stream.c. */

@@ -32,7 +32,8 @@ static bool is_loopback(const struct sockaddr *address)
 /* The port of a bound socket. */
 static uint16_t bound_port(int fd)
 {
-	struct sockaddr_in6 address; /* the larger of the two, and the port is at the same place */
+	struct sockaddr_in6 address = {
+		0}; /* the larger of the two, and the port is at the same place */
 	socklen_t len = sizeof(address);
 
 	if (getsockname(fd, (struct sockaddr *)&address, &len) < 0)

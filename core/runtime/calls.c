@@ -34,7 +34,7 @@ void apd_rt_call_refuse(struct apd_run_call *call, const struct apd_problem *pro
 		call->ops->refused(call, problem);
 }
 
-static const char *refusal(enum apd_problem_code code)
+const char *apd_rt_refusal(enum apd_problem_code code)
 {
 	switch (code) {
 	case APD_PROBLEM_SHUTTING_DOWN:
@@ -45,6 +45,10 @@ static const char *refusal(enum apd_problem_code code)
 		return "Too many runs are waiting.";
 	case APD_PROBLEM_THREAD_NOT_FOUND:
 		return "There is no such thread.";
+	case APD_PROBLEM_AGENT_NOT_FOUND:
+		return "The agent is not served any more.";
+	case APD_PROBLEM_AGENT_UNAVAILABLE:
+		return "The agent is broken.";
 	default:
 		return "The run is gone.";
 	}
@@ -55,7 +59,7 @@ void apd_rt_calls_refuse(struct apd_list *list, enum apd_problem_code code, bool
 	struct apd_list calls, kept;
 	struct apd_problem problem;
 
-	apd_problem_set(&problem, code, "%s", refusal(code));
+	apd_problem_set(&problem, code, "%s", apd_rt_refusal(code));
 	apd_list_init(&calls);
 	apd_list_init(&kept);
 	apd_list_splice(&calls, list);
@@ -117,8 +121,10 @@ void apd_rt_calls_tell(struct apd_runtime *rt, struct apd_run *run)
 		tell_accepted(rt, run);
 		apd_rt_run_update_listening(rt, run);
 	}
-	if (run->end_due)
+	if (run->end_due) {
 		tell_ended(run);
+		apd_rt_output_lighten(run);
+	}
 	apd_rt_run_settle(rt, run);
 }
 
@@ -152,7 +158,10 @@ int apd_runtime_join_run(struct apd_runtime *rt, const struct apd_id *run_id,
 	struct apd_run *run = apd_rt_run_find(rt, run_id);
 
 	call->run = NULL;
-	if (!run)
+	/* The output of a run that was told already is the state at a checkpoint, in storage. */
+	if (!run ||
+		(mode == APD_MODE_WAIT && !run->end_due && run->phase == RUN_ENDED &&
+			run->row->at_checkpoint))
 		return -ENOENT;
 	if (mode == APD_MODE_STREAM)
 		call->log_seq = log_for_joiner(rt, run);

@@ -68,8 +68,12 @@ static ap_status next_state(struct apd_runtime *rt, struct apd_run *run,
 		(apd_json_scan(&rt->json2, commit->removed) < 0 ||
 			apd_json_type(&rt->json2, 0) != APD_JSON_ARRAY))
 		return AP_E_INVALID;
-	if (apd_state_apply(run->state, &rt->json, commit->removed.ptr ? &rt->json2 : NULL, NULL,
-		    &rt->gen, runtime_wall(rt), ret_state) < 0)
+	if (apd_state_apply(run->state,
+		    &(struct apd_state_change){.patch = &rt->json,
+			    .removed = commit->removed.ptr ? &rt->json2 : NULL,
+			    .gen = &rt->gen,
+			    .wall_us = runtime_wall(rt)},
+		    ret_state, NULL) < 0)
 		return AP_E_INVALID;
 	return AP_OK;
 }
@@ -83,6 +87,10 @@ void apd_rt_sink_commit(void *data, struct apd_slot *slot, const struct apd_comm
 
 	if (!run || run->phase != RUN_EXECUTING)
 		return;
+	if (run->thread->kept) {
+		apd_rt_commit_take(rt, run, commit);
+		return;
+	}
 	status = next_state(rt, run, commit, &state);
 	if (status == AP_OK)
 		commit_stands(rt, run, commit, state);
@@ -92,6 +100,7 @@ void apd_rt_sink_commit(void *data, struct apd_slot *slot, const struct apd_comm
 
 void apd_rt_run_take_messages(struct apd_runtime *rt, struct apd_run *run)
 {
+	struct apd_state_change change = {.gen = &rt->gen, .wall_us = runtime_wall(rt)};
 	struct apd_state *state;
 
 	if (!run->state)
@@ -99,10 +108,14 @@ void apd_rt_run_take_messages(struct apd_runtime *rt, struct apd_run *run)
 	if (run->messages_in)
 		return;
 	run->messages_in = true;
-	if (!run->messages.ptr || apd_json_scan(&rt->json, run->messages) < 0)
+	if (run->messages.ptr && apd_json_scan(&rt->json, run->messages) == 0)
+		change.messages = &rt->json;
+	if (run->update.ptr && apd_json_scan(&rt->json2, run->update) == 0 &&
+		apd_json_type(&rt->json2, 0) == APD_JSON_OBJECT)
+		change.patch = &rt->json2;
+	if (!change.messages && !change.patch)
 		return;
-	if (apd_state_apply(
-		    run->state, NULL, NULL, &rt->json, &rt->gen, runtime_wall(rt), &state) == 0) {
+	if (apd_state_apply(run->state, &change, &state, NULL) == 0) {
 		apd_state_unref(run->state);
 		run->state = state;
 	}

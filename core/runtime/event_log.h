@@ -15,8 +15,8 @@
 #include "base/id.h"
 #include "base/list.h"
 #include "base/str.h"
-#include "runtime/state.h"
 #include "storage/row.h"
+#include "storage/state.h"
 
 enum apd_event_kind {
 	APD_EVENT_STARTED = 1, /* an attempt of a run begins: attempt, state */

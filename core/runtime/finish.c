@@ -1,4 +1,4 @@
-/* The end of a run: what the agent's last word means, and who has to hear of it, in which order. */
+/* The end of a run: what the agent's last word means, and who hears of it. */
 #include "runtime/internal.h"
 
 #include "base/json_text.h"
@@ -18,18 +18,22 @@ void apd_rt_log_end(struct apd_runtime *rt, struct apd_run *run, const struct ap
 		apd_rt_log_close(rt, run->thread);
 }
 
-/* The run is over for everybody: the row is told, the thread is free. */
-static void run_ended(struct apd_runtime *rt, struct apd_run *run, struct apd_run_row *row)
+void apd_rt_run_ended(struct apd_runtime *rt, struct apd_run *run, struct apd_run_row *row)
 {
+	struct thread *thread = run->thread;
+
+	if (run->rollback && thread->kept && thread->tip.state)
+		apd_rt_log_append(rt, run,
+			&(struct apd_event){.kind = APD_EVENT_VALUES, .state = thread->tip.state});
 	apd_rt_log_end(rt, run, row);
 	run->phase = RUN_ENDED;
 	apd_rt_run_set_row(run, row);
-	run->thread->active = NULL;
 	if (run->rollback)
 		run->gone = true;
 	run->end_due = true;
 	apd_rt_run_strip(rt, run);
 	apd_rt_calls_tell_later(rt, run);
+	apd_rt_thread_turn_over(rt, run);
 }
 
 /* Adds the row of a write-behind run to the batch that the next flush hands over. */
@@ -85,40 +89,6 @@ void apd_rt_behind_saved(struct apd_runtime *rt, struct save *save, int result)
 	apd_rt_save_free(rt, save);
 }
 
-/* Hands the end to storage; all else waits for it. */
-static void final_save(struct apd_runtime *rt, struct apd_run *run)
-{
-	struct save *save = apd_rt_save_create(rt, SAVE_FINAL, run);
-
-	run->phase = RUN_FINISHING;
-	/* The thread first: its rows go with it, but this one stays readable. */
-	if (run->delete_thread) {
-		apd_batch_delete_thread(&save->batch, &run->thread->id);
-		run->final->flags |= APD_RUN_ROW_EPHEMERAL;
-	}
-	if (run->rollback)
-		apd_batch_delete_run(&save->batch, &run->id);
-	else
-		apd_batch_put_run(&save->batch, run->final);
-	apd_rt_save_submit(rt, save);
-}
-
-void apd_rt_final_saved(struct apd_runtime *rt, struct save *save, struct apd_run *run, int result)
-{
-	struct apd_run_row *row;
-
-	if (result < 0) {
-		apd_rt_save_retry(rt, save);
-		return;
-	}
-	apd_rt_save_free(rt, save);
-	row = run->final;
-	run->final = NULL;
-	run_ended(rt, run, row);
-	if (run->delete_thread && run->thread->kept)
-		apd_rt_thread_deleted(rt, run->thread);
-}
-
 static void count_end(struct apd_runtime *rt, enum apd_run_status status)
 {
 	switch (status) {
@@ -142,19 +112,24 @@ void apd_rt_run_finish(struct apd_runtime *rt, struct apd_run *run, const struct
 
 	apd_rt_queue_remove(rt, run);
 	apd_rt_queue_uncount(rt, run);
-	apd_rt_save_detach(rt, run);
 	apd_rt_timer_clear(rt, &run->stop);
 	apd_rt_open_items_close(rt, run, "The run ended before this did.");
 	run->status = ending->status;
 	run->ended_us = run->updated_us = runtime_wall(rt);
 	count_end(rt, ending->status);
-	row = apd_rt_output_row(rt, run, ending);
+	run->error = apd_rt_output_error(rt, ending);
+	/* Questions are pending only where the run ended with them. */
+	if (ending->status != APD_RUN_INTERRUPTED || ending->error)
+		apd_rt_run_drop_asks(run);
 	if (!run->behind) {
-		run->final = row;
-		final_save(rt, run);
+		run->phase = RUN_FINISHING;
+		apd_rt_commits_drop(run);
+		apd_rt_run_finish_go(rt, run);
 		return;
 	}
-	run_ended(rt, run, row);
+	apd_rt_save_detach(rt, run);
+	row = apd_rt_output_row(rt, run, false);
+	apd_rt_run_ended(rt, run, row);
 	if (!run->rollback)
 		behind_add(rt, run);
 }
@@ -181,7 +156,7 @@ static void ending_of(
 			.message = APD_STR("The run was cancelled.")};
 	else if (status == AP_OK)
 		*ending = (struct ending){.status = APD_RUN_SUCCESS};
-	else if (status == AP_INTERRUPTED && run->asked && run->thread->kept)
+	else if (status == AP_INTERRUPTED && run->asked)
 		*ending = (struct ending){.status = APD_RUN_INTERRUPTED};
 	else if (status == AP_E_DEADLINE && late)
 		*ending = (struct ending){.status = APD_RUN_TIMEOUT,
@@ -206,10 +181,6 @@ void apd_rt_sink_done(void *data, struct apd_slot *slot, ap_status status, struc
 	}
 	ending_failed(&ending, code, message);
 	ending_of(rt, run, status, &ending);
-	if (ending.status != APD_RUN_INTERRUPTED) {
-		apd_text_unref(run->asks);
-		run->asks = NULL;
-	}
 	if (ending.status == APD_RUN_SUCCESS &&
 		apd_rt_output_check(rt, run, invalid, sizeof(invalid)) < 0)
 		ending = (struct ending){.status = APD_RUN_ERROR,
@@ -225,8 +196,9 @@ void apd_rt_sink_asked(void *data, struct apd_slot *slot, const struct apd_ask *
 	struct apd_run *run = slot->run;
 	struct apd_buf *out = &rt->buf;
 
-	(void)continuation;
-	if (!run || run->phase != RUN_EXECUTING || !run->thread->kept || run->asked)
+	/* Where the thread ends with the run nobody could answer. */
+	if (!run || run->phase != RUN_EXECUTING || !run->thread->kept || run->delete_thread ||
+		run->asked)
 		return;
 	run->asked = true;
 	apd_buf_clear(out);
@@ -242,4 +214,6 @@ void apd_rt_sink_asked(void *data, struct apd_slot *slot, const struct apd_ask *
 	}
 	apd_buf_lit(out, "]");
 	run->asks = apd_text_of(out);
+	if (continuation.ptr)
+		run->continuation = apd_text_create(continuation);
 }

@@ -58,14 +58,20 @@ int apd_rt_output_check(struct apd_runtime *rt, struct apd_run *run, char *messa
 	return -EINVAL;
 }
 
-static void add_error(struct apd_buf *out, const struct ending *ending)
+struct apd_text *apd_rt_output_error(struct apd_runtime *rt, const struct ending *ending)
 {
+	struct apd_buf *out = &rt->buf;
+
+	if (!ending->error)
+		return NULL;
+	apd_buf_clear(out);
 	apd_buf_lit(out, "{");
 	apd_json_member_str(out, "code", apd_str(apd_run_error_word(ending->error)));
 	apd_json_member_str(out, "message", ending->message);
 	if (ending->agent_code.len)
 		apd_json_member_str(out, "agent_code", ending->agent_code);
 	apd_buf_lit(out, "}");
+	return apd_text_of(out);
 }
 
 static void add_output(struct apd_buf *out, const struct apd_run *run)
@@ -76,33 +82,93 @@ static void add_output(struct apd_buf *out, const struct apd_run *run)
 		apd_buf_lit(out, ",\"messages\":");
 		apd_state_add_messages(out, run->state);
 	}
-	if (run->status == APD_RUN_INTERRUPTED && run->asks) {
-		apd_buf_lit(out, ",\"interrupts\":");
-		apd_buf_add_str(out, apd_text_str(run->asks));
-	}
 	apd_buf_lit(out, "}");
 }
 
-struct apd_run_row *apd_rt_output_row(
-	struct apd_runtime *rt, struct apd_run *run, const struct ending *ending)
+/* Adds the names of the values that the output is restricted to; nothing where it has all. */
+static void add_keys(struct apd_buf *out, const struct apd_run *run)
 {
+	const struct apd_schema *schema = run->agent ? run->agent->output : NULL;
+	struct apd_str name = schema ? apd_schema_property(schema, 0) : APD_STR_ABSENT;
+
+	if (!name.ptr)
+		return;
+	apd_buf_lit(out, "[");
+	for (size_t n = 0; name.ptr; name = apd_schema_property(schema, ++n)) {
+		apd_json_add_comma(out);
+		apd_json_add_string(out, name);
+	}
+	apd_buf_lit(out, "]");
+}
+
+/* Where the parts of a result begin in its text: each ends where the next begins. */
+struct parts {
+	size_t keys, interrupts, output, end;
+};
+
+/* The part of the row's text; absent when it is empty. */
+static struct apd_str part(const struct apd_text *text, size_t from, size_t to)
+{
+	return to > from ? (struct apd_str){text->data + from, to - from} : APD_STR_ABSENT;
+}
+
+/* Makes the row with a text of those bytes. */
+static struct apd_run_row *make_row(
+	struct apd_run *run, struct apd_str bytes, const struct parts *parts)
+{
+	struct apd_text *text = parts->end ? apd_text_create(bytes) : NULL;
+	struct apd_run_row *row = apd_rt_run_make_row(run, text);
+
+	row->error = part(text, 0, parts->keys);
+	row->output_keys = part(text, parts->keys, parts->interrupts);
+	row->interrupts = part(text, parts->interrupts, parts->output);
+	row->output = part(text, parts->output, parts->end);
+	return row;
+}
+
+struct apd_run_row *apd_rt_output_row(struct apd_runtime *rt, struct apd_run *run, bool goes)
+{
+	const struct apd_checkpoint_row *head =
+		run->began && !run->rollback && !goes ? run->thread->tip.head : NULL;
 	struct apd_buf *out = &rt->buf2;
-	struct apd_text *text = NULL;
 	struct apd_run_row *row;
-	size_t error_len;
+	struct parts parts;
 
 	apd_buf_clear(out);
-	if (ending->error)
-		add_error(out, ending);
-	error_len = out->len;
-	if (run->state && run->agent)
+	if (run->error)
+		apd_buf_add_str(out, apd_text_str(run->error));
+	parts.keys = out->len;
+	if (head)
+		add_keys(out, run);
+	parts.interrupts = out->len;
+	if (run->asks)
+		apd_buf_add_str(out, apd_text_str(run->asks));
+	parts.output = out->len;
+	if (run->state)
 		add_output(out, run);
-	if (out->len)
-		text = apd_text_of(out);
-	row = apd_rt_run_make_row(run, text);
-	if (error_len)
-		row->error = (struct apd_str){text->data, error_len};
-	if (text && text->len > error_len)
-		row->output = (struct apd_str){text->data + error_len, text->len - error_len};
+	parts.end = out->len;
+	row = make_row(run, apd_buf_str(out), &parts);
+	if (head) {
+		row->at_checkpoint = true;
+		row->checkpoint_id = head->checkpoint_id;
+	}
 	return row;
+}
+
+void apd_rt_output_lighten(struct apd_run *run)
+{
+	struct apd_run_row *row = run->row, *light;
+	struct parts parts;
+	struct apd_str bytes;
+
+	if (!row || !row->at_checkpoint || !row->output.ptr)
+		return;
+	parts.keys = row->error.len;
+	parts.interrupts = parts.keys + row->output_keys.len;
+	parts.output = parts.end = parts.interrupts + row->interrupts.len;
+	bytes = (struct apd_str){row->result_text->data, parts.end};
+	light = make_row(run, bytes, &parts);
+	light->at_checkpoint = true;
+	light->checkpoint_id = row->checkpoint_id;
+	apd_rt_run_set_row(run, light);
 }

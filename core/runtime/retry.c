@@ -15,8 +15,8 @@ static void retry(struct apd_runtime *rt, struct apd_run *run)
 	rt->stats.retried++;
 	run->alone = true;
 	run->asked = false;
-	apd_text_unref(run->asks);
-	run->asks = NULL;
+	apd_rt_run_drop_asks(run);
+	apd_rt_commits_drop(run);
 	apd_rt_queue_push(rt, run, false);
 }
 

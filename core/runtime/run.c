@@ -20,6 +20,7 @@ struct apd_run *apd_rt_run_create(struct apd_runtime *rt, const struct apd_id *i
 	}
 	run->id = *id;
 	apd_list_init(&run->calls);
+	apd_list_init(&run->commits);
 	apd_list_append(&rt->all, &run->all);
 	apd_map_put(&rt->runs, apd_id_key(&run->id), run);
 	return run;
@@ -36,6 +37,14 @@ static void forget_calls(struct apd_run *run)
 	}
 }
 
+void apd_rt_run_drop_asks(struct apd_run *run)
+{
+	apd_text_unref(run->asks);
+	run->asks = NULL;
+	apd_text_unref(run->continuation);
+	run->continuation = NULL;
+}
+
 void apd_rt_run_strip(struct apd_runtime *rt, struct apd_run *run)
 {
 	apd_rt_timer_clear(rt, &run->stop);
@@ -47,14 +56,19 @@ void apd_rt_run_strip(struct apd_runtime *rt, struct apd_run *run)
 	run->state = NULL;
 	apd_rt_open_items_free(run->open);
 	run->open = NULL;
-	apd_text_unref(run->asks);
-	run->asks = NULL;
+	apd_rt_run_drop_asks(run);
+	apd_text_unref(run->error);
+	run->error = NULL;
+	apd_rt_tip_finish(&run->base);
+	apd_rt_commits_drop(run);
 }
 
 void apd_rt_run_free(struct apd_runtime *rt, struct apd_run *run)
 {
 	forget_calls(run);
 	apd_rt_save_detach(rt, run);
+	if (run->commit)
+		run->commit->run = NULL;
 	apd_rt_queue_remove(rt, run);
 	apd_rt_queue_uncount(rt, run);
 	apd_rt_run_strip(rt, run);
@@ -115,6 +129,8 @@ struct apd_run_row *apd_rt_run_make_row(struct apd_run *run, struct apd_text *re
 	row->agent_id = run->agent_id;
 	row->request = run->body;
 	row->metadata = run->metadata;
+	row->has_base = run->began;
+	row->base_id = run->base_id;
 	return row;
 }
 

@@ -21,7 +21,8 @@ struct apd_runtime *apd_runtime_create(
 	struct apd_runtime *rt = apd_calloc(1, sizeof(*rt));
 	struct apd_list *lists[] = {&rt->all_queues, &rt->all, &rt->pool, &rt->all_saves,
 		&rt->save_pool, &rt->all_loads, &rt->dead, &rt->dirty, &rt->tell, &rt->news,
-		&rt->orphans, &rt->outbox, &rt->refused, &rt->lingering};
+		&rt->orphans, &rt->outbox, &rt->refused, &rt->lingering, &rt->idle, &rt->works,
+		&rt->answers};
 
 	for (size_t i = 0; i < APD_COUNT(lists); i++)
 		apd_list_init(lists[i]);
@@ -29,19 +30,13 @@ struct apd_runtime *apd_runtime_create(
 	rt->clock = deps->clock;
 	rt->storage = deps->storage;
 	rt->host = deps->host;
+	rt->outbox_fn = deps->outbox;
+	rt->outbox_data = deps->outbox_data;
 	if (config->seed)
 		apd_id_gen_init(&rt->gen, config->seed);
 	else
 		apd_id_gen_init_random(&rt->gen);
 	return rt;
-}
-
-static void free_loads(struct apd_runtime *rt)
-{
-	struct thread_load *load, *tmp;
-
-	apd_list_each_safe (load, tmp, &rt->all_loads, all)
-		free(load);
 }
 
 void apd_runtime_destroy(struct apd_runtime *rt)
@@ -51,6 +46,8 @@ void apd_runtime_destroy(struct apd_runtime *rt)
 
 	if (!rt)
 		return;
+	rt->destroying = true;
+	apd_rt_works_free(rt);
 	while (!apd_list_empty(&rt->all)) {
 		run = apd_list_first(&rt->all, struct apd_run, all);
 		/* The host may be gone. */
@@ -71,16 +68,17 @@ void apd_runtime_destroy(struct apd_runtime *rt)
 		apd_list_remove(&save->all);
 		free(save);
 	}
-	free_loads(rt);
+	apd_rt_loads_free(rt);
+	apd_rt_threads_finish(rt);
 	apd_rt_queue_free_all(rt);
 	apd_map_finish(&rt->runs);
-	apd_map_finish(&rt->threads);
 	apd_map_finish(&rt->queues);
 	apd_heap_finish(&rt->timers);
 	apd_json_finish(&rt->json);
 	apd_json_finish(&rt->json2);
 	apd_buf_finish(&rt->buf);
 	apd_buf_finish(&rt->buf2);
+	apd_buf_finish(&rt->buf3);
 	free(rt);
 }
 
@@ -89,7 +87,8 @@ static bool work_waits(const struct apd_runtime *rt)
 {
 	return !apd_list_empty(&rt->dirty) || !apd_list_empty(&rt->tell) ||
 		!apd_list_empty(&rt->news) || !apd_list_empty(&rt->orphans) ||
-		!apd_list_empty(&rt->outbox) || !apd_list_empty(&rt->refused) || rt->behind;
+		!apd_list_empty(&rt->outbox) || !apd_list_empty(&rt->refused) ||
+		!apd_list_empty(&rt->answers) || rt->behind || rt->outbox_news;
 }
 
 /* Lets runs start whose slots came free. */
@@ -122,6 +121,14 @@ static void tell_calls(struct apd_runtime *rt)
 	}
 }
 
+/* Tells the webhooks' thread that there is something to deliver. */
+static void tell_outbox(struct apd_runtime *rt)
+{
+	if (rt->outbox_news && rt->outbox_fn)
+		rt->outbox_fn(rt->outbox_data);
+	rt->outbox_news = false;
+}
+
 void apd_runtime_flush(struct apd_runtime *rt)
 {
 	if (rt->flushing)
@@ -131,10 +138,13 @@ void apd_runtime_flush(struct apd_runtime *rt)
 		pump_queues(rt);
 		tell_calls(rt);
 		apd_rt_changes_refuse(rt);
+		apd_rt_works_tell(rt);
 		apd_rt_logs_tell_news(rt);
 		apd_rt_saves_flush(rt);
 	}
+	tell_outbox(rt);
 	apd_rt_logs_trim(rt);
+	apd_rt_threads_trim(rt);
 	apd_rt_runs_bury(rt);
 	rt->flushing = false;
 	apd_rt_shutdown_check(rt);

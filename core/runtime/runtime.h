@@ -41,6 +41,9 @@ struct apd_runtime_deps {
 	const struct apd_clock *clock;
 	struct apd_storage *storage;
 	struct apd_host *host;
+	/* Rows were put into the outbox and are durable; called at a flush. May be NULL. */
+	void (*outbox)(void *data);
+	void *outbox_data;
 };
 
 struct apd_runtime *apd_runtime_create(
@@ -83,6 +86,14 @@ enum apd_run_mode {
 	APD_MODE_STREAM, /* accepted() with the log */
 };
 
+/* What becomes of a run on a thread that has one already. */
+enum apd_multitask {
+	APD_MULTITASK_REJECT, /* thread_busy */
+	APD_MULTITASK_ENQUEUE, /* it waits its turn, first in first out */
+	APD_MULTITASK_INTERRUPT, /* the others are stopped, keeping their commits; then it runs */
+	APD_MULTITASK_ROLLBACK, /* the active one is stopped and undone; then it runs */
+};
+
 /* A run to be created. Ranges point into request, a text in the shape of apd_run_row.request. */
 struct apd_run_spec {
 	enum apd_run_mode mode;
@@ -97,6 +108,16 @@ struct apd_run_spec {
 	bool create_thread; /* if_not_exists: create */
 	bool keep_going; /* on_disconnect: continue */
 	bool delete_thread; /* on_completion: delete */
+	enum apd_multitask multitask;
+	struct apd_str webhook; /* URL, unescaped and checked, or absent */
+	/*
+	 * command.resume: the answer, or a map from question id to answer; absent in
+	 * a run that answers nothing. What the map says is decided when the run is
+	 * created: an object whose keys all are ids of pending questions is a map.
+	 */
+	struct apd_str resume;
+	struct apd_str update; /* command.update: JSON object, a patch before the run; or absent */
+	struct apd_str jump; /* command.goto: JSON, or absent */
 };
 
 struct apd_run_call;
@@ -130,7 +151,9 @@ struct apd_run_call {
 };
 
 /* Creates a run. Refusals: agent_not_found, agent_unavailable, thread_required, thread_not_found,
- * thread_busy, queue_full, storage_unavailable, shutting_down. refused() may be called from within. */
+ * thread_busy, not_interrupted (resume without a question), invalid_request (an answer that
+ * fits no question or several; on_completion: delete where runs are queued), queue_full,
+ * storage_unavailable, shutting_down. refused() may be called from within. */
 void apd_runtime_create_run(
 	struct apd_runtime *runtime, const struct apd_run_spec *spec, struct apd_run_call *call);
 
@@ -178,6 +201,58 @@ struct apd_change {
 /* Deletes an ended run. */
 void apd_runtime_delete_run(
 	struct apd_runtime *runtime, const struct apd_id *run_id, struct apd_change *change);
+
+/* ---- threads ---- */
+
+/*
+ * What a client asks of a thread. Embed it, fill in done, keep it until then:
+ * clients that leave meanwhile change nothing.
+ */
+struct apd_thread_call {
+	/*
+	 * Called once, never from within the function that took the call: problem is
+	 * NULL when the change is durable. view is valid within the callback, and
+	 * empty after a deletion.
+	 */
+	void (*done)(struct apd_thread_call *call, const struct apd_problem *problem);
+	struct apd_thread_view view;
+};
+
+/*
+ * Makes a thread. existing: one that is there already is no problem and comes
+ * back untouched, else thread_exists. metadata: JSON object, borrowed for the
+ * call.
+ */
+void apd_runtime_create_thread(struct apd_runtime *runtime, const struct apd_id *thread_id,
+	struct apd_str metadata, bool existing, struct apd_thread_call *call);
+
+/* What PATCH changes. Ranges point into text; absent ones change nothing. */
+struct apd_thread_patch {
+	struct apd_text *text; /* the runtime takes a reference of its own */
+	struct apd_str metadata; /* JSON object: merged member by member, null removes one */
+	struct apd_str values; /* JSON object: members replace whole keys */
+	struct apd_str messages; /* JSON array, combined by id */
+	bool has_checkpoint;
+	struct apd_id checkpoint_id; /* to branch from */
+};
+
+/*
+ * Changes a thread: thread_not_found, checkpoint_not_found, THREAD_ACTIVE (values
+ * or messages while a run is active), invalid_request.
+ */
+void apd_runtime_patch_thread(struct apd_runtime *runtime, const struct apd_id *thread_id,
+	const struct apd_thread_patch *patch, struct apd_thread_call *call);
+
+/* Copies a thread with all that is durable of it; view is the copy. thread_not_found. */
+void apd_runtime_copy_thread(
+	struct apd_runtime *runtime, const struct apd_id *thread_id, struct apd_thread_call *call);
+
+/*
+ * Deletes a thread: stops its active run, ends those that wait, then all is
+ * gone. thread_not_found.
+ */
+void apd_runtime_delete_thread(
+	struct apd_runtime *runtime, const struct apd_id *thread_id, struct apd_thread_call *call);
 
 /* ---- events ---- */
 

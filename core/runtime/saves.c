@@ -8,6 +8,19 @@
 /* A batch is tried again after the configured delay, doubling up to so many times that. */
 #define RETRY_FACTOR_MAX 60
 
+/* Where the run was cancelled since, its end has waited for this. */
+static void requeue_saved(
+	struct apd_runtime *rt, struct save *save, struct apd_run *run, int result)
+{
+	if (result < 0 && run) {
+		apd_rt_save_retry(rt, save);
+		return;
+	}
+	apd_rt_save_free(rt, save);
+	if (run && run->phase == RUN_FINISHING)
+		apd_rt_run_finish_go(rt, run);
+}
+
 /* Gives the result to who cares for it. */
 static void save_done(struct apd_batch *batch, int result)
 {
@@ -26,15 +39,14 @@ static void save_done(struct apd_batch *batch, int result)
 	case SAVE_FINAL:
 		apd_rt_final_saved(rt, save, save->run, result);
 		return;
+	case SAVE_COMMIT:
+		apd_rt_commit_saved(rt, save, save->run, result);
+		return;
 	case SAVE_BEHIND:
 		apd_rt_behind_saved(rt, save, result);
 		return;
 	case SAVE_REQUEUE:
-		/* Where the run ended since, its end is what counts. */
-		if (result < 0 && save->run)
-			apd_rt_save_retry(rt, save);
-		else
-			apd_rt_save_free(rt, save);
+		requeue_saved(rt, save, save->run, result);
 		return;
 	}
 }
@@ -54,7 +66,9 @@ struct save *apd_rt_save_create(struct apd_runtime *rt, enum save_kind kind, str
 	save->kind = kind;
 	save->run = run;
 	save->start = NULL;
-	save->with_start = false;
+	save->thread_row = NULL;
+	save->made = (struct checkpoint_made){0};
+	save->with_start = save->outbox = save->deletes = false;
 	save->n_runs = 0;
 	save->tries = 0;
 	save->retry = (struct timer){0};
@@ -111,6 +125,9 @@ void apd_rt_save_free(struct apd_runtime *rt, struct save *save)
 		save->run->save = NULL;
 	apd_batch_finish(&save->batch);
 	apd_run_row_unref(save->start);
+	apd_thread_row_unref(save->thread_row);
+	apd_checkpoint_row_unref(save->made.row);
+	apd_state_unref(save->made.state);
 	apd_list_remove(&save->all);
 	rt->saves--;
 	if (rt->save_pool_count < POOL_MAX) {

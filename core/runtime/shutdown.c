@@ -9,12 +9,20 @@ void apd_rt_run_requeue_at_shutdown(struct apd_runtime *rt, struct apd_run *run)
 	struct save *save;
 	struct apd_run_row *row;
 
+	bool kept = run->thread->kept;
+
 	run->phase = RUN_QUEUED;
+	/* A start that carries a checkpoint: what is left depends on whether it is durable. */
+	if (kept && run->save && run->save->retry.at.index)
+		apd_rt_start_give_up(rt, run);
+	run->requeue = kept && run->save;
+	if (run->requeue)
+		return;
 	/* An attempt that the agent never saw does not count; nor does the start. */
 	if (!run->invoked && run->attempt)
 		run->attempt--;
 	run->invoked = run->attempt > 0;
-	if (run->started_us == 0 && run->attempt == 0)
+	if ((run->started_us == 0 && run->attempt == 0) || (kept && run->attempt_durable == 0))
 		return;
 	run->started_us = 0;
 	apd_rt_save_detach(rt, run);
@@ -86,11 +94,12 @@ void apd_runtime_shutdown(struct apd_runtime *rt, void (*done)(void *data), void
 	rt->shutting_down = true;
 	rt->shutdown_done_fn = done;
 	rt->shutdown_data = data;
+	apd_rt_demands_drop(rt);
+	apd_rt_works_drop(rt);
 	apd_list_each_safe (run, tmp, &rt->all, all) {
 		if (run->thread->log)
 			apd_rt_log_close(rt, run->thread);
-		apd_rt_calls_refuse(
-			&run->calls, APD_PROBLEM_SHUTTING_DOWN, run->phase == RUN_LOADING);
+		apd_rt_calls_refuse(&run->calls, APD_PROBLEM_SHUTTING_DOWN, false);
 		stop_run(rt, run);
 	}
 	apd_rt_timer_set(
@@ -100,7 +109,7 @@ void apd_runtime_shutdown(struct apd_runtime *rt, void (*done)(void *data), void
 void apd_rt_shutdown_check(struct apd_runtime *rt)
 {
 	if (!rt->shutting_down || rt->shutdown_done || rt->executing || rt->saves || rt->loads ||
-		rt->changes)
+		rt->changes || !apd_list_empty(&rt->answers))
 		return;
 	rt->shutdown_done = true;
 	apd_rt_timer_clear(rt, &rt->shutdown);

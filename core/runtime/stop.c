@@ -14,6 +14,15 @@ void apd_rt_run_end_cancelled(struct apd_runtime *rt, struct apd_run *run)
 	apd_rt_run_finish(rt, run, &ending);
 }
 
+void apd_rt_run_end_superseded(struct apd_runtime *rt, struct apd_run *run)
+{
+	struct ending ending = {.status = APD_RUN_INTERRUPTED,
+		.error = APD_RUN_ERROR_SUPERSEDED,
+		.message = APD_STR("A later run of the thread took the place of this one.")};
+
+	apd_rt_run_finish(rt, run, &ending);
+}
+
 /* The agent did not stop: the run ends without it, and it is fenced off. */
 static void grace_over(struct apd_runtime *rt, struct timer *timer)
 {
@@ -81,6 +90,7 @@ void apd_rt_run_cancel(struct apd_runtime *rt, struct apd_run *run, bool rollbac
 	case RUN_CREATING:
 		run->cancel_later = true;
 		break;
+	case RUN_WAITING:
 	case RUN_QUEUED:
 		run->rollback = rollback;
 		apd_rt_run_end_cancelled(rt, run);

@@ -43,6 +43,7 @@ int apd_schema_refuse(struct schema_compile *c, uint32_t token, const char *fmt,
 		return -EINVAL;
 	apd_schema_path(c->doc, 0, token, c->error->path, sizeof(c->error->path));
 	va_start(ap, fmt);
+	/* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): va_start() has set it. */
 	vsnprintf(c->error->message, sizeof(c->error->message), fmt, ap);
 	va_end(ap);
 	apd_schema_trim_utf8(c->error->message);
@@ -302,7 +303,7 @@ int apd_schema_compile_at(const struct apd_json *doc, struct apd_str at,
 	struct apd_schema **ret_schema, struct apd_schema_error *error)
 {
 	struct schema_compile c = {.doc = doc, .error = error};
-	uint32_t token, resource;
+	uint32_t token = 0, resource = 0;
 	int r;
 
 	c.schema = apd_calloc(1, sizeof(*c.schema));

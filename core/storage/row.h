@@ -7,6 +7,7 @@
 #define APD_STORAGE_ROW_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/id.h"
@@ -50,12 +51,24 @@ struct apd_run_row {
 	 * A JSON object: the members that the client gave, with defaults filled
 	 * in and messages normalised, as a Run shows them: agent_id, input,
 	 * messages, metadata, config, webhook, on_completion, on_disconnect,
-	 * if_not_exists, stream_mode.
+	 * if_not_exists, stream_mode, multitask_strategy, command.
 	 */
 	struct apd_str request;
 	struct apd_str metadata; /* the object within request, "{}" if none was given */
 	struct apd_str error; /* JSON object {"code","message",...}, or absent */
 	struct apd_str output; /* JSON object {"values":{...},"messages":[...]}, or absent */
+	/*
+	 * An ended run of a kept thread: its output is the state at this checkpoint,
+	 * restricted to output_keys. What it weighs is not stored twice: storage
+	 * keeps no output of such a row, and get_run() makes it of the checkpoint.
+	 */
+	bool at_checkpoint;
+	struct apd_id checkpoint_id;
+	/* Of a run of a kept thread that began: the thread's newest checkpoint before it. */
+	bool has_base;
+	struct apd_id base_id;
+	struct apd_str output_keys; /* JSON array of strings, or absent: all values */
+	struct apd_str interrupts; /* JSON array of its questions, as Run.interrupts; or absent */
 	/* What the ranges above point into; each may be NULL. */
 	struct apd_text *request_text;
 	struct apd_text *result_text;

@@ -5,7 +5,7 @@
 #include "base/clock.h"
 #include "storage/row.h"
 
-/* More than all of a Run that is not request or error: names, ids, times, attempt. */
+/* More than all of a Run that is not request, error or interrupts: names, ids, times, attempt. */
 #define RUN_FIXED 512
 
 /* More than what a result adds to a Run and the members of its output. */
@@ -74,7 +74,13 @@ static struct apd_str members_of(struct apd_str object)
 	return s.len ? s : APD_STR_ABSENT;
 }
 
-/* Writes the Run, which needs at most RUN_FIXED bytes beside request and error. */
+/* The room that a Run needs at most. */
+static size_t run_room(const struct apd_run_row *row)
+{
+	return RUN_FIXED + row->request.len + row->error.len + row->interrupts.len;
+}
+
+/* Writes the Run into room for it. */
 static char *put_run(char *at, const struct apd_run_row *row)
 {
 	struct apd_str members = members_of(row->request);
@@ -93,6 +99,8 @@ static char *put_run(char *at, const struct apd_run_row *row)
 	at = put_u32(PUT(at, ",\"attempt\":"), row->attempt);
 	if (row->error.ptr)
 		at = put(PUT(at, ",\"error\":"), row->error);
+	if (row->interrupts.ptr)
+		at = put(PUT(at, ",\"interrupts\":"), row->interrupts);
 	return PUT(at, "}");
 }
 
@@ -105,7 +113,7 @@ static void written(struct apd_buf *out, char *end)
 
 void apd_run_row_add_json(struct apd_buf *out, const struct apd_run_row *row)
 {
-	char *at = apd_buf_reserve(out, RUN_FIXED + row->request.len + row->error.len);
+	char *at = apd_buf_reserve(out, run_room(row));
 
 	written(out, put_run(at, row));
 }
@@ -113,8 +121,7 @@ void apd_run_row_add_json(struct apd_buf *out, const struct apd_run_row *row)
 void apd_run_row_add_result_json(struct apd_buf *out, const struct apd_run_row *row)
 {
 	struct apd_str members = members_of(row->output);
-	char *at = apd_buf_reserve(out,
-		RUN_FIXED + RESULT_FIXED + row->request.len + row->error.len + row->output.len);
+	char *at = apd_buf_reserve(out, run_room(row) + RESULT_FIXED + row->output.len);
 
 	at = put_run(PUT(at, "{\"run\":"), row);
 	if (members.len)

@@ -101,6 +101,9 @@ ap_status apd_exec_interrupt(
 	if (s < 0)
 		return s;
 	if (run->flags & AP_RUN_EPHEMERAL) {
+		apd_exec_explain(exec,
+			"interrupt() gave AP_E_UNSUPPORTED: the thread ends with "
+			"the run, so nobody could answer");
 		s = AP_E_UNSUPPORTED;
 	} else if (!questions || n == 0) {
 		s = AP_E_INVALID;

@@ -11,8 +11,6 @@
 #include "worker/exec.h"
 #include "worker/worker.h"
 
-/* More than any message of the daemon: it bounds them, and is believed. */
-#define MAX_MESSAGE (256u << 20)
 /* How long runs within this process may take to end after the daemon is gone. */
 #define LOST_GRACE_MS 10000
 
@@ -184,7 +182,7 @@ static struct apd_worker *create(int socket_fd, int plugin_fd, bool in_process)
 	worker->socket = socket_fd;
 	worker->plugin_fd = plugin_fd;
 	worker->in_process = in_process;
-	worker->reader.max = MAX_MESSAGE;
+	worker->reader.max = APD_TO_WORKER_MAX;
 	pthread_mutex_init(&worker->read_lock, NULL);
 	pthread_mutex_init(&worker->lock, NULL);
 	pthread_cond_init(&worker->ended, NULL);

@@ -34,21 +34,6 @@ static void echo_destroy(void *self)
 	free(self);
 }
 
-/* The text of a message's content: a string, or the text blocks of a list, joined. */
-static ap_str content_text(ap_str content, ap_buf *space)
-{
-	ap_str block;
-	size_t at = 0;
-
-	if (ap_json_kind(content) == AP_JSON_STRING)
-		return ap_json_text(content, space);
-	if (ap_json_kind(content) == AP_JSON_ARRAY)
-		while (ap_json_next(content, &at, NULL, &block))
-			if (ap_json_is(ap_json_get(block, "type"), "text"))
-				ap_json_add_text(space, ap_json_get(block, "text"));
-	return ap_buf_str(space);
-}
-
 /* The length of the next word of a text that is not empty, with the spaces around it. */
 static size_t word_length(ap_str text)
 {
@@ -91,7 +76,7 @@ static ap_status echo_message(const struct echo *echo, ap_run *run, ap_str last)
 	ap_status status, kept;
 
 	ap_buf_init(&content, space, sizeof(space), 0);
-	text = content_text(ap_json_get(last, "content"), &content);
+	text = ap_message_read(last, &content);
 	if (content.status != AP_OK) {
 		status = content.status;
 		ap_buf_free(&content);

@@ -80,8 +80,11 @@ static ap_status fake_commit(ap_run *run, const ap_step *step)
 	assert_int_equal(step->flags, 0);
 	assert_null(step->ns.ptr);
 	assert_json(step->patch);
-	note(fake, "commit %.*s %.*s", length(step->name), bytes(step->name), length(step->patch),
-		bytes(step->patch));
+	if (step->removed.ptr)
+		assert_json(step->removed);
+	note(fake, "commit %.*s %.*s%s%.*s", length(step->name), bytes(step->name),
+		length(step->patch), bytes(step->patch), step->removed.ptr ? " without " : "",
+		length(step->removed), bytes(step->removed));
 	return fake->commit_status;
 }
 

@@ -14,7 +14,7 @@ struct fake_run {
 
 	/* What happened, a line an op, all NUL-terminated:
 	 * "messages NODE JSON", "tools  JSON", "custom  JSON", "commit STEP JSON",
-	 * "ask ID JSON CONTINUATION", "fail STATUS CODE MESSAGE", "log LEVEL TEXT" */
+	 * "commit STEP JSON without JSON" where keys are removed, "ask ID JSON CONTINUATION", "fail STATUS CODE MESSAGE", "log LEVEL TEXT" */
 	char *lines[FAKE_LINES];
 	int count;
 

@@ -27,6 +27,11 @@ static void test_strings(void **state)
 	assert_true(ap_str_is(ap_mem("abcd", 3), "abc"));
 	assert_false(ap_str_is(ap_mem("abcd", 3), "abd"));
 	assert_false(ap_str_is(ap_mem("abcd", 3), "abcd"));
+	assert_str(ap_str_after(AP_STR("v1 rest"), "v1 "), "rest");
+	assert_str(ap_str_after(AP_STR("v1"), "v1"), "");
+	assert_null(ap_str_after(AP_STR("v2 rest"), "v1 ").ptr);
+	assert_null(ap_str_after(AP_STR("v"), "v1 ").ptr);
+	assert_null(ap_str_after(ap_cstr(NULL), "").ptr);
 }
 
 static void test_buf_moves_to_the_heap(void **state)
@@ -257,6 +262,28 @@ static void test_read_strings(void **state)
 	assert_false(ap_json_is(AP_STR("\"longer\""), "long"));
 }
 
+static void test_read_messages(void **state)
+{
+	char space[16];
+	ap_buf b;
+
+	(void)state;
+	ap_buf_init(&b, space, sizeof(space), sizeof(space));
+	assert_str(ap_message_read(AP_STR("{\"content\":\"a\"}"), &b), "a");
+	assert_str(ap_message_read(AP_STR("{\"content\":\"a\\nb\"}"), &b), "a\nb");
+	assert_str(ap_message_read(AP_STR("{\"content\":[{\"type\":\"text\",\"text\":\"a \"},"
+					  "{\"type\":\"image\",\"text\":\"no\"},1,"
+					  "{\"text\":\"b\",\"type\":\"text\"}]}"),
+			   &b),
+		"a b");
+	assert_int_equal(ap_message_read(AP_STR("{\"content\":[]}"), &b).len, 0);
+	assert_int_equal(ap_message_read(ap_cstr(NULL), &b).len, 0);
+	assert_null(ap_message_read(AP_STR("{\"content\":[{\"type\":\"text\",\"text\":"
+					   "\"longer than the space\"}]}"),
+		&b)
+			    .ptr);
+}
+
 static void test_read_numbers(void **state)
 {
 	int64_t n = 77;
@@ -344,6 +371,7 @@ int main(void)
 		cmocka_unit_test(test_next),
 		cmocka_unit_test(test_last),
 		cmocka_unit_test(test_read_strings),
+		cmocka_unit_test(test_read_messages),
 		cmocka_unit_test(test_read_numbers),
 		cmocka_unit_test(test_reading_stays_inside),
 	};

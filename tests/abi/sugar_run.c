@@ -63,7 +63,9 @@ static void test_commit_and_emit(void **state)
 	assert_int_equal(ap_commit(&fake->run, "plan", AP_STR("{\"a\":1}")), AP_OK);
 	assert_string_equal(fake->lines[0], "commit plan {\"a\":1}");
 	fake->commit_status = AP_E_UNAVAILABLE;
-	assert_int_equal(ap_commit(&fake->run, "plan", AP_STR("{}")), AP_E_UNAVAILABLE);
+	assert_int_equal(ap_commit_removing(&fake->run, "plan", AP_STR("{}"), AP_STR("[\"a\"]")),
+		AP_E_UNAVAILABLE);
+	assert_string_equal(fake->lines[1], "commit plan {} without [\"a\"]");
 	assert_int_equal(ap_emit(&fake->run, AP_CHANNEL_TASKS, "n", AP_STR("{\"t\":2}")), AP_OK);
 	assert_string_equal(fake->lines[2], "tasks n {\"t\":2}");
 	assert_int_equal(ap_emit_custom(&fake->run, "ti\"ck", AP_STR("{\"left\":3}")), AP_OK);
@@ -81,6 +83,8 @@ static void test_commit_and_emit(void **state)
 
 static void test_interrupt_and_answer(void **state)
 {
+	const ap_question both[] = {ap_question_of(AP_STR("a"), AP_STR("1")),
+		ap_question_of(AP_STR("b"), AP_STR("null"))};
 	struct fake_run *fake = *state;
 
 	assert_int_equal(
@@ -91,6 +95,14 @@ static void test_interrupt_and_answer(void **state)
 		ap_interrupt(&fake->run, "ok?", AP_STR("1"), ap_cstr(NULL)), AP_E_UNSUPPORTED);
 
 	assert_null(ap_answer(&fake->run, "ok?").ptr);
+	fake_run_forget(fake);
+	fake->run.flags = 0;
+	assert_int_equal(ap_interrupt_all(&fake->run, both, 2, AP_STR("v2")), AP_INTERRUPTED);
+	assert_int_equal(fake->count, 2);
+	assert_string_equal(fake->lines[0], "ask a 1 v2");
+	assert_string_equal(fake->lines[1], "ask b null v2");
+	assert_int_equal(
+		ap_interrupt_all(&fake->run, both, SIZE_MAX / 2, AP_STR("v2")), AP_E_LIMIT);
 	fake->run.resume = AP_STR("[{\"namespace\":[],\"id\":\"other\",\"response\":1},"
 				  "{\"namespace\":[],\"id\":\"ok?\",\"response\":{\"yes\":true}}]");
 	assert_true(ap_str_is(ap_answer(&fake->run, "ok?"), "{\"yes\":true}"));

@@ -24,11 +24,10 @@ def start(command, pattern):
     return process, int(re.search(pattern, process.stdout.readline()).group(1))
 
 
-def measure(port, connections, seconds, script):
+def run_wrk(port, path, threads, connections, seconds, script):
     """Requests a second, and p50 and p99 in microseconds."""
-    threads = 1 if connections == 1 else 2
     out = subprocess.run(["wrk", f"-t{threads}", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", script,
-                          f"http://127.0.0.1:{port}/runs/wait"], capture_output=True, text=True, check=True).stdout
+                          f"http://127.0.0.1:{port}{path}"], capture_output=True, text=True, check=True).stdout
     if "Non-2xx" in out or "Socket errors" in out:
         sys.exit(out)
 
@@ -37,6 +36,10 @@ def measure(port, connections, seconds, script):
         return float(value) * {"us": 1, "ms": 1e3, "s": 1e6}[unit]
 
     return float(re.search(r"Requests/sec:\s+([\d.]+)", out).group(1)), micros(50), micros(99)
+
+
+def measure(port, connections, seconds, script):
+    return run_wrk(port, "/runs/wait", 1 if connections == 1 else 2, connections, seconds, script)
 
 
 def main():

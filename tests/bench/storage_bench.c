@@ -148,7 +148,7 @@ static void read_some(struct bench *bench)
 		struct apd_run_row *row;
 		const struct apd_id *id = &bench->ids[apd_id_random(&bench->gen) % bench->runs];
 
-		if (apd_sqlite_get_run(bench->storage, id, &row) < 0) {
+		if (apd_sqlite_get_run(bench->storage, id, true, &row) < 0) {
 			fprintf(stderr, "a run is missing\n");
 			exit(1);
 		}

@@ -1,5 +1,6 @@
 """The load: clients that make runs, follow, cancel and delete them, and leave without a word."""
 
+import datetime
 import json
 import random
 import threading
@@ -11,6 +12,7 @@ from ledger import Thread
 
 MODES = (("custom",), ("updates",), ("custom", "updates"), ("messages",), ("values",))
 ENDLESS = 1000000
+LINGER = 3  # as victim.py configures it
 
 
 def is_endless(body):
@@ -23,26 +25,30 @@ def is_durable(body):
     return "thread_id" in body or "on_disconnect" in body
 
 
+class Missed(Exception):
+    """A stream said that events are gone."""
+
+
 class Client(threading.Thread):
     """One of several clients; its choices come from the seed, their order in time does not."""
 
-    def __init__(self, n, seed, victim, ledger):
+    def __init__(self, n, seed, victim, ledger, threads=3):
         super().__init__(name=f"client-{n}", daemon=True)
         self.n = n
         self.random = random.Random(f"{seed}/client/{n}")
         self.victim = victim
         self.ledger = ledger
         self.stop = threading.Event()
-        self.threads = [Thread(new_id()) for _ in range(3)]
+        self.threads = [Thread(new_id()) for _ in range(threads)]
         self.serial = 0
         for thread in self.threads:
             ledger.threads[thread.id] = thread
+        self.deeds = ((self.background, 5), (self.wait, 4), (self.stream, 5), (self.cancel, 3),
+                      (self.delete, 2), (self.search, 1), (self.read, 3))
 
     def run(self):
-        deeds = ((self.background, 5), (self.wait, 4), (self.stream, 5), (self.cancel, 3),
-                 (self.delete, 2), (self.search, 1), (self.read, 3))
         while not self.stop.is_set():
-            deed = self.random.choices([d for d, _ in deeds], [w for _, w in deeds])[0]
+            deed = self.random.choices([d for d, _ in self.deeds], [w for _, w in self.deeds])[0]
             life = self.victim.living(self.stop)
             if life is None:
                 return
@@ -190,6 +196,7 @@ class Client(threading.Thread):
         helpers = []
         try:
             free = self.creates("/runs/stream", thread, connection, body)
+            connection.what += f": {body}"
             status = connection.begin_stream()
             if self.refused(body, thread, free, status, None):
                 return
@@ -246,7 +253,7 @@ class Client(threading.Thread):
         """Takes an event of a stream; True if it is the end."""
         id, name, data = event
         if name == "error" and "events_missed" in data:
-            self.ledger.blame(f"stream of {run.id}: events were missed behind {last}")
+            raise Missed(f"behind {last}")
         if name == "end":
             self.ledger.saw_end_event(run, json.loads(data)["status"])
         if id is not None:
@@ -311,8 +318,25 @@ class Client(threading.Thread):
             if not life.dying:
                 self.ledger.blame(f"stream of {run.id} broke off after {seen[-1:]}")
             raise Broken
+        except Missed as missed:
+            if seen or not self.log_is_gone(life, run):
+                self.ledger.blame(f"stream of {run.id}: events were missed {missed}: {run.first}, {run.final}")
+            self.ledger.count("streams asked for too late")
+            return None
         finally:
             connection.close()
+
+    def log_is_gone(self, life, run):
+        """True if nobody can have all events of the run any more."""
+        if run.life != life.number:
+            return True
+        record = self.look(life, run)
+        if record is None:
+            return True
+        if "ended_at" not in record:
+            return False
+        ended_at = datetime.datetime.fromisoformat(record["ended_at"]).timestamp()
+        return time.time() - ended_at > LINGER - 0.5
 
     def check_numbers(self, run, seen, over):
         """The numbers that an agent counts tell whether an event is missing."""

@@ -4,6 +4,7 @@ import http.client
 import json
 import socket
 import struct
+import threading
 
 from harness import PATIENCE
 
@@ -21,6 +22,7 @@ class Connection:
         self.http = http.client.HTTPConnection("127.0.0.1", life.port, timeout=PATIENCE)
         self.response = None
         self.what = ""
+        threading.current_thread().connection = self
 
     def broken(self, error):
         """What it means that the connection broke."""
@@ -42,7 +44,7 @@ class Connection:
             status, text = self.response.status, self.response.read()
         except (OSError, http.client.HTTPException) as error:
             raise self.broken(error) from None
-        if status >= 500 and not (self.what == "POST /runs/search" and b'"timed_out"' in text):
+        if status >= 500 and not (self.what.endswith("/search") and b'"timed_out"' in text):
             self.ledger.blame(f"{self.what}: {status} {text!r}")
         return status, json.loads(text) if text else None
 

@@ -12,20 +12,24 @@ import sys
 import time
 
 from victim import GROWN_UP, PATIENCE, Died, Victim, processes_of  # sets the path to the black-box harness
+from aftermath import check_testimony, settle, settle_gauges, verify_all, verify_threads
 from clients import Client
 from connection import Broken
-from harness import new_id, until
+from harness import new_id
+from keepers import Keeper
+from kept import Kept
 from ledger import Ledger
 
-CLIENTS = 16
+CLIENTS = 10
+KEEPERS = 6
 WORKER_SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT)
 
 
-class Verifier(Client):
+class Verifier(Keeper):
     """Reads again what was promised in the lives before."""
 
     def __init__(self, seed, victim, ledger):
-        super().__init__("verifier", seed, victim, ledger)
+        super().__init__("verifier", seed, victim, ledger, 0)
         self.due = collections.deque()
         self.seen = 0
 
@@ -35,7 +39,9 @@ class Verifier(Client):
             new = self.ledger.order[self.seen:]
             self.seen = len(self.ledger.order)
             old = self.random.sample(self.ledger.order, min(20, len(self.ledger.order)))
-        self.due.extend(new + old)
+            kept = [thread for thread in self.ledger.kept.values() if thread.exists and not thread.gone]
+            copies = list(self.ledger.frozen)
+        self.due.extend(new + old + self.random.sample(kept, min(12, len(kept))) + copies[-3:])
 
     def run(self):
         while not self.stop.is_set():
@@ -45,17 +51,26 @@ class Verifier(Client):
             if not self.due:
                 time.sleep(0.02)
                 continue
-            run = self.due.popleft()
+            promised = self.due.popleft()
             try:
-                self.verify(life, run)
+                self.verify(life, promised)
             except Broken:
-                self.due.append(run)
+                self.due.append(promised)
 
-    def verify(self, life, run):
+    def verify(self, life, promised):
+        """A run, a kept thread, or the id of a copy."""
+        if isinstance(promised, Kept):
+            self.look_history(life, promised)
+        elif isinstance(promised, str):
+            self.look_copy(life, promised)
+        else:
+            self.verify_run(life, promised)
+        self.ledger.count("promises looked up")
+
+    def verify_run(self, life, run):
         self.look(life, run)
         if run.result:
             self.wait_for(life, run)
-        self.ledger.count("promises looked up")
 
 
 class Chaos:
@@ -215,101 +230,14 @@ def stop_clients(clients, ledger):
     for client in clients:
         client.join(3 * PATIENCE)
         if client.is_alive():
-            ledger.blame(f"{client.name} waits for an answer for ever")
-
-
-def settle(verifier, victim, ledger):
-    """Peace: everything ends, and everything that was promised is there."""
-    life = victim.life
-
-    def pending():
-        return verifier.ask(life, "POST", "/runs/search", {"status": "pending", "limit": 100})[1]
-
-    try:
-        until(lambda: not pending(), "the end of all runs")
-        # Runs that nobody was promised anything about have no rows before their end.
-        until(lambda: not victim.metric("apd_runs_queued") + victim.metric("apd_runs_executing"), "idleness")
-    except AssertionError as error:
-        ledger.blame(f"{error}: {pending()}")
-    verify_all(verifier, victim, ledger)
-    for thread in ledger.threads.values():
-        status, answer = verifier.ask(life, "POST", "/runs/wait", {
-            "agent_id": "echo", "input": 1, "thread_id": thread.id, "if_not_exists": "create"})
-        if status != 200 or answer["run"]["status"] != "success":
-            ledger.blame(f"a new run on the thread {thread.id}: {status} {answer}")
-    settle_gauges(victim, ledger)
-
-
-def verify_all(verifier, victim, ledger):
-    """Every run that anybody knows of, and those of which only the daemon knows."""
-    life = victim.life
-    known = list(ledger.order)
-    offset, found = 0, set()
-    while True:
-        status, records = verifier.ask(life, "POST", "/runs/search", {"limit": 100, "offset": offset})
-        for record in records:
-            found.add(record["run_id"])
-            if record["run_id"] not in ledger.runs:
-                run = ledger.created(record, True, life.number, {})
-                run.cancel_sent = run.rollback_sent = True
-                ledger.count("runs whose clients never heard of them")
-        if len(records) < 100:
-            break
-        offset += 100
-    for run in list(ledger.order):
-        verifier.verify(life, run)
-        if run.final is None and not run.gone:
-            ledger.blame(f"{run.id} has not ended: {run.first}")
-    for run in known:
-        if not run.gone and run.id not in found and not comes_to_be_found(verifier, life, run):
-            ledger.blame(f"{run.id} is not found by search")
-        if run.gone and run.id in found:
-            ledger.blame(f"{run.id} is gone and found by search")
-
-
-def comes_to_be_found(verifier, life, run):
-    """True if the row of a run that nobody was promised anything about was only on its way."""
-    def rows():
-        return verifier.ask(life, "POST", "/runs/search", {"thread_id": run.first["thread_id"]})[1]
-
-    try:
-        return not run.durable and bool(until(rows))
-    except AssertionError:
-        return False
-
-
-def settle_gauges(victim, ledger):
-    """Nothing is left over. (The request for the numbers waits itself while they are made.)"""
-    idle = {"apd_runs_queued": 0, "apd_runs_executing": 0, "apd_http_streams": 0,
-            "apd_http_waiting_requests": 1, "apd_http_connections": 1, "apd_http_body_bytes": 0,
-            "apd_runs_in_memory": 0, "apd_threads_in_memory": 0, "apd_event_log_bytes": 0}
-    for name, value in idle.items():
-        try:
-            until(lambda: victim.metric(name) == value, name)
-        except AssertionError:
-            ledger.blame(f"{name} stays at {victim.metric(name)} instead of {value}")
-
-
-def check_testimony(victim, ledger):
-    """What the agents themselves wrote down of their invocations."""
-    invoked = collections.Counter()
-    for line in victim.testimony.read_text().splitlines():
-        run_id, agent, attempt = line.split()
-        invoked[run_id] += 1
-        if agent == "witness" and (invoked[run_id] > 1 or attempt != "1"):
-            ledger.blame(f"{run_id}, which is not retry-safe, was invoked {invoked[run_id]} times: {line}")
-    for run in ledger.order:
-        if run.first["agent_id"].startswith("witness") and (run.final or {}).get("status") == "success" \
-                and not invoked[run.id]:
-            ledger.blame(f"{run.id} succeeded without having been invoked: {run.final}")
-    ledger.count("invocations witnessed", sum(invoked.values()))
-    ledger.count("runs invoked again", sum(1 for n in invoked.values() if n > 1))
+            ledger.blame(f"{client.name} waits for an answer for ever: {client.connection.what}")
 
 
 def attack(options, victim, ledger):
     """The whole of it, but for what can be read when all is over; how many workers were killed."""
     verifier = Verifier(options.seed, victim, ledger)
-    clients = [Client(n, options.seed, victim, ledger) for n in range(CLIENTS)] + [verifier]
+    clients = [Client(n, options.seed, victim, ledger) for n in range(CLIENTS)]
+    clients += [Keeper(f"t{n}", options.seed, victim, ledger) for n in range(KEEPERS)] + [verifier]
     chaos = Chaos(options.seed, victim, ledger)
     for client in clients:
         client.start()
@@ -320,6 +248,7 @@ def attack(options, victim, ledger):
         victim.kill_life()
         victim.start()
         verify_all(verifier, victim, ledger)
+        verify_threads(verifier, victim, ledger)
         settle_gauges(victim, ledger)
         victim.stop()
         victim.bury([])

@@ -3,7 +3,7 @@
 import collections
 import threading
 
-SAFE = {"echo", "slow", "countdown", "witness-safe"}
+SAFE = {"echo", "slow", "countdown", "witness-safe", "keeper-safe"}
 KEPT = ("run_id", "agent_id", "thread_id", "metadata", "input", "created_at")
 
 
@@ -25,6 +25,7 @@ class Run:
         self.cancel_sent = False  # also by a client that left
         self.rollback_sent = False
         self.delete_sent = False
+        self.kept = None  # of a keeper: what is known of its commits
         self.streams = {}  # (life, modes): the longest list of events from the run's first on
 
     def promises(self):
@@ -38,6 +39,8 @@ class Ledger:
         self.runs = {}
         self.order = []  # for choosing one
         self.threads = {}
+        self.kept = {}  # threads that keep what runs commit
+        self.frozen = {}  # copies that nobody touches: what they were when they were made
         self.violations = []
         self.counts = collections.Counter()
 
@@ -61,7 +64,20 @@ class Ledger:
                 run.body = body
                 self.order.append(run)
                 self.counts["runs"] += 1
+                self.keep(run)
             return run
+
+    def keep(self, run):
+        """Joins a run on a kept thread with what is known of its commits."""
+        thread = self.kept.get(run.first["thread_id"])
+        if thread and run.first["agent_id"].startswith("keeper"):
+            run.kept = thread.runs.get((run.first["metadata"] or {}).get("tag"))
+            if run.kept is None:
+                self.blame(f"{run.id} on the thread {thread.id} was asked for by nobody: {run.first}")
+            else:
+                run.kept.run = run
+                run.kept.tell_ledger()
+                run.delete_sent = thread.delete_sent
 
     def before(self, run):
         with self.lock:
@@ -115,6 +131,9 @@ class Ledger:
         """A wait was answered. Of a run that is undone its waiters hear once, and nobody else."""
         with self.lock:
             record = answer["run"]
+            if answer.get("status", record["status"]) != record["status"]:
+                self.blame(f"{source}: {run.id} has two statuses: {answer}")
+            answer = {key: value for key, value in answer.items() if key != "status"}  # below a thread
             if record["status"] == "interrupted" and run.rollback_sent:
                 run.ended = True
                 self.counts["undone runs told of"] += 1

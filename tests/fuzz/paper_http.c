@@ -60,8 +60,8 @@ void apd_http_reply_problem(struct apd_http_request *request, const struct apd_p
 
 struct apd_str apd_http_request_param(const struct apd_http_request *request, unsigned n)
 {
-	must(n == 0);
-	return request->param;
+	must(n < APD_COUNT(request->params));
+	return request->params[n];
 }
 
 struct apd_str apd_http_request_query_at(

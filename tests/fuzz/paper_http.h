@@ -12,7 +12,7 @@
 #include "http/server.h"
 
 struct apd_http_request {
-	struct apd_str param, query, last_event_id;
+	struct apd_str params[2], query, last_event_id;
 	struct apd_text *body;
 	struct apd_buf scratch[16]; /* decoded values */
 	unsigned n_scratch;

@@ -3,8 +3,8 @@
  * ones; the server, the plugins and the database are made of paper. Every
  * request is answered once and with JSON, and what reaches an agent is what
  * host.h promises. The input is requests with 0xff between them: a byte that
- * chooses the operation; lines with the path's parameter, the query and
- * Last-Event-ID; the body.
+ * chooses the operation; lines with the path's parameters (a tab between two),
+ * the query and Last-Event-ID; the body.
  */
 #include <errno.h>
 #include <stdint.h>
@@ -31,6 +31,8 @@ struct lab {
 	bool taken, invoked; /* the slot */
 	struct apd_list batches, loads;
 	struct apd_run_search *search;
+	struct apd_thread_search *thread_search;
+	struct apd_history_read *history;
 	struct apd_run_row *stored; /* the last one */
 };
 
@@ -156,9 +158,10 @@ static void storage_load(struct apd_storage *storage, struct apd_load *load)
 	apd_list_append(&lab.loads, &load->link);
 }
 
-static int storage_get_run(
-	struct apd_storage *storage, const struct apd_id *run_id, struct apd_run_row **ret_row)
+static int storage_get_run(struct apd_storage *storage, const struct apd_id *run_id,
+	bool with_output, struct apd_run_row **ret_row)
 {
+	(void)with_output;
 	(void)storage;
 	(void)run_id;
 	if (!lab.stored)
@@ -176,6 +179,81 @@ static void storage_search(struct apd_storage *storage, struct apd_run_search *s
 	lab.search = search;
 }
 
+/* A thread with something in all its parts. */
+static struct apd_thread_view make_view(const struct apd_id *thread_id)
+{
+	struct apd_thread_row row = {.thread_id = *thread_id,
+		.metadata = APD_STR("{\"k\":[1]}"),
+		.interrupts = APD_STR("[{\"id\":\"q\",\"value\":1}]"),
+		.rest = APD_THREAD_INTERRUPTED};
+	struct apd_thread_view view = {
+		.thread = apd_thread_row_create(&row), .state = apd_state_empty()};
+
+	view.head = apd_checkpoint_row_create(NULL, NULL);
+	view.head->thread_id = *thread_id;
+	memset(&view.head->checkpoint_id, 1, sizeof(view.head->checkpoint_id));
+	view.head->whole = true;
+	view.head->patch = APD_STR("{}");
+	return view;
+}
+
+static int storage_get_thread(struct apd_storage *storage, const struct apd_id *thread_id,
+	struct apd_thread_view *ret_view)
+{
+	(void)storage;
+	if (thread_id->bytes[0] & 1)
+		return -ENOENT;
+	*ret_view = make_view(thread_id);
+	return 0;
+}
+
+static void storage_search_threads(struct apd_storage *storage, struct apd_thread_search *search)
+{
+	(void)storage;
+	must(search->query.limit >= 1 && search->query.limit <= 1000);
+	if (search->query.metadata.ptr)
+		must_be_object(search->query.metadata);
+	if (search->query.values.ptr)
+		must_be_object(search->query.values);
+	lab.thread_search = search;
+}
+
+static void storage_read_history(struct apd_storage *storage, struct apd_history_read *read)
+{
+	(void)storage;
+	must(read->limit >= 1 && read->limit <= 1000);
+	lab.history = read;
+}
+
+/* Gives the searches and reads what they look for; false if nobody does. */
+static bool find(void)
+{
+	struct apd_thread_search *search = lab.thread_search;
+	struct apd_history_read *history = lab.history;
+	struct apd_thread_view view;
+
+	lab.thread_search = NULL;
+	lab.history = NULL;
+	if (search) {
+		search->n_views = 1;
+		search->views = apd_calloc(1, sizeof(*search->views));
+		search->views[0] = make_view(&(struct apd_id){{2}});
+		search->done(search, 0);
+	}
+	if (history && history->has_before) {
+		history->done(history, history->before.bytes[0] & 1 ? -ESRCH : -ENOENT);
+	} else if (history) {
+		view = make_view(&history->thread_id);
+		history->n_items = 1;
+		history->items = apd_calloc(1, sizeof(*history->items));
+		history->items[0] = (struct apd_history_item){
+			apd_checkpoint_row_ref(view.head), apd_state_ref(view.state)};
+		apd_thread_view_finish(&view);
+		history->done(history, 0);
+	}
+	return search || history;
+}
+
 static void storage_stats(struct apd_storage *storage, struct apd_storage_stats *ret_stats)
 {
 	(void)storage;
@@ -186,7 +264,10 @@ static const struct apd_storage_ops storage_ops = {
 	.commit = storage_commit,
 	.load = storage_load,
 	.get_run = storage_get_run,
+	.get_thread = storage_get_thread,
 	.search_runs = storage_search,
+	.search_threads = storage_search_threads,
+	.read_history = storage_read_history,
 	.stats = storage_stats,
 };
 
@@ -199,6 +280,12 @@ static bool store(void)
 	if (!apd_list_empty(&lab.loads)) {
 		load = apd_list_first(&lab.loads, struct apd_load, link);
 		apd_list_remove(&load->link);
+		if (load->type != APD_LOAD_ACTIVE_RUNS && !(load->id.bytes[0] & 1)) {
+			load->found = true;
+			load->view = make_view(&load->id);
+			load->found_at = load->type == APD_LOAD_CHECKPOINT;
+			load->newest = load->view.head->checkpoint_id;
+		}
 		load->done(load, 0);
 		return true;
 	}
@@ -207,6 +294,11 @@ static bool store(void)
 	batch = apd_list_first(&lab.batches, struct apd_batch, link);
 	apd_list_remove(&batch->link);
 	for (uint32_t i = 0; i < batch->n_ops; i++) {
+		if (batch->ops[i].type == APD_OP_THREAD_PUT ||
+			batch->ops[i].type == APD_OP_THREAD_COPY)
+			must_be_object(batch->ops[i].thread->metadata);
+		if (batch->ops[i].type == APD_OP_CHECKPOINT_PUT)
+			must_be_object(batch->ops[i].checkpoint->patch);
 		if (batch->ops[i].type != APD_OP_RUN_PUT)
 			continue;
 		must_be_object(batch->ops[i].run->request);
@@ -300,6 +392,7 @@ static void settle(void)
 			search->done(search, 0);
 			busy = true;
 		}
+		busy |= find();
 	}
 }
 
@@ -355,6 +448,7 @@ static void serve(struct apd_str text)
 #undef X
 	};
 	struct apd_http_request request = {.answers = 0};
+	const char *tab;
 	unsigned op;
 
 	if (text.len == 0)
@@ -362,11 +456,18 @@ static void serve(struct apd_str text)
 	op = (unsigned char)text.ptr[0] % API_OP_COUNT;
 	text.ptr++;
 	text.len--;
-	request.param = cut(&text);
+	request.params[0] = cut(&text);
 	request.query = cut(&text);
 	request.last_event_id = cut(&text);
-	if (!request.param.ptr)
-		request.param = APD_STR("any");
+	if (!request.params[0].ptr)
+		request.params[0] = APD_STR("any");
+	request.params[1] = request.params[0];
+	tab = memchr(request.params[0].ptr, '\t', request.params[0].len);
+	if (tab) {
+		request.params[0].len = (size_t)(tab - request.params[0].ptr);
+		request.params[1].ptr = tab + 1;
+		request.params[1].len -= request.params[0].len + 1;
+	}
 	request.body = apd_text_create(text);
 	handlers[op](&request, lab.api);
 	settle();
@@ -394,7 +495,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.shutdown_grace_ns = 1000000,
 		.retry_delay_ns = 1000000,
 		.seed = 1};
-	const struct apd_runtime_deps deps = {&apd_clock_system, &lab.storage, &lab.host};
+	const struct apd_runtime_deps deps = {
+		.clock = &apd_clock_system, .storage = &lab.storage, .host = &lab.host};
 	const char *at = (const char *)data, *end = at + size;
 
 	if (!lab.api)

@@ -70,15 +70,19 @@ static void bind_good(sqlite3_stmt *stmt, int i)
 	case 2:
 		sqlite3_bind_zeroblob(stmt, i, 16);
 		break;
-	case 3:
+	case 4:
 		sqlite3_bind_text(stmt, i, "echo", -1, SQLITE_STATIC);
 		break;
-	case 12:
+	case 15:
 		sqlite3_bind_text(stmt, i, "{\"input\":1}", -1, SQLITE_STATIC);
 		break;
-	case 11:
+	case 12:
 	case 13:
 	case 14:
+	case 16:
+	case 17:
+	case 18:
+	case 19:
 		sqlite3_bind_null(stmt, i);
 		break;
 	default:
@@ -105,6 +109,23 @@ static bool is_plain_object(struct apd_str text, const char *const *names)
 	return good;
 }
 
+/* True for an array (or nothing) that is not nested deeply. */
+static bool is_array(struct apd_str text)
+{
+	struct apd_json json = {0};
+	size_t nested = 0;
+	bool good;
+
+	if (!text.ptr)
+		return true;
+	for (size_t i = 0; i < text.len; i++)
+		nested += text.ptr[i] == '{' || text.ptr[i] == '[';
+	good = nested < APD_JSON_MAX_DEPTH - 2 && apd_json_scan(&json, text) == 0 &&
+		apd_json_type(&json, 0) == APD_JSON_ARRAY;
+	apd_json_finish(&json);
+	return good;
+}
+
 static void must_be_json(const struct apd_buf *out)
 {
 	struct apd_json json = {0};
@@ -121,10 +142,10 @@ static void must_be_json(const struct apd_buf *out)
 static void write_row(const struct apd_run_row *row)
 {
 	static const char *const run_names[] = {"run_id", "thread_id", "status", "created_at",
-		"updated_at", "started_at", "ended_at", "attempt", "error", NULL};
+		"updated_at", "started_at", "ended_at", "attempt", "error", "interrupts", NULL};
 	static const char *const result_names[] = {"run", NULL};
 	bool good = is_plain_object(row->request, run_names) &&
-		is_plain_object(row->error, run_names + 9) &&
+		is_plain_object(row->error, run_names + 10) && is_array(row->interrupts) &&
 		is_plain_object(row->output, result_names);
 	struct apd_buf out = {0};
 
@@ -145,8 +166,10 @@ static sqlite3_stmt *make_statement(void)
 	sqlite3 *db;
 
 	if (sqlite3_open(":memory:", &db) != SQLITE_OK ||
-		sqlite3_prepare_v2(db, "SELECT ?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14", -1,
-			&stmt, NULL) != SQLITE_OK)
+		sqlite3_prepare_v2(db,
+			"SELECT ?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,"
+			"?15,?16,?17,?18,?19",
+			-1, &stmt, NULL) != SQLITE_OK)
 		abort();
 	return stmt;
 }
@@ -155,7 +178,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static sqlite3_stmt *stmt;
 	struct input in = {data, size};
-	uint64_t good = take_number(&in, 2);
+	uint64_t good = take_number(&in, 3);
 	struct apd_run_row *row;
 
 	if (!stmt)

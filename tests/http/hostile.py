@@ -4,6 +4,7 @@ import contextlib
 import os
 import re
 import shutil
+import signal
 import tempfile
 from pathlib import Path
 
@@ -49,16 +50,42 @@ def workers_of(apd, plugin):
     return found
 
 
-def group(pgid):
-    """The processes of a group that are not yet gone."""
-    found = []
+def processes():
+    """Of each process: its pid, its state, its parent, its group and its session."""
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             with contextlib.suppress(OSError):
-                fields = (entry / "stat").read_text().rpartition(")")[2].split()
-                if int(fields[2]) == pgid and fields[0] not in "ZX":
-                    found.append(int(entry.name))
-    return found
+                state, *ids = (entry / "stat").read_text().rpartition(")")[2].split()[:4]
+                yield int(entry.name), state, *map(int, ids)
+
+
+def group(pgid):
+    """The processes of a group that are not yet gone."""
+    return [pid for pid, state, _, group, _ in processes() if group == pgid and state not in "ZX"]
+
+
+def session_of(sid):
+    """The processes of a session that are not yet gone."""
+    return [pid for pid, state, _, _, session in processes() if session == sid and state not in "ZX"]
+
+
+def zombies(parent):
+    """Its children that are gone and not waited for."""
+    return [pid for pid, state, ppid, *_ in processes() if ppid == parent and state == "Z"]
+
+
+def running(pid):
+    """True if the process is not yet gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def end(pid):
+    """Ends a process that a test left, if it is still there."""
+    with contextlib.suppress(OSError):
+        os.kill(pid, signal.SIGKILL)
 
 
 class PluginTest(DaemonTest):

@@ -85,7 +85,8 @@ class Check(unittest.TestCase):
         return failed, lines
 
     def test_good_plugins_pass(self):
-        for path in (PLUGINS / "echo.so", EXAMPLES / "hello.so", EXAMPLES / "countdown.so", TEST_PLUGINS / "good.so",
+        for path in (PLUGINS / "echo.so", EXAMPLES / "hello.so", EXAMPLES / "countdown.so", EXAMPLES / "approval.so",
+                     EXAMPLES / "tally.so", TEST_PLUGINS / "good.so", TEST_PLUGINS / "asks_state.so",
                      TEST_PLUGINS / "bare.so", TEST_PLUGINS / "asks.so"):
             with self.subTest(path=path.name):
                 failed, lines = self.failed(path)

@@ -245,7 +245,7 @@ class Floods(DaemonTest):
                                            "on_disconnect": "continue"}))
         head = sock.recv(2000)
         self.assertTrue(head.startswith(b"HTTP/1.1 200 "), head)
-        run_id = head.split(b"Location: /runs/")[1].split(b"/stream")[0].decode()
+        run_id = head.split(b"Content-Location: ")[1].split(b"\r\n")[0].split(b"/")[-1].decode()
         return sock, run_id, head
 
 

@@ -7,7 +7,7 @@ import unittest
 from pathlib import Path
 
 from harness import PLUGINS, TEST_PLUGINS, Daemon, until
-from hostile import SANITIZED, PluginDir, PluginTest, group, workers_of
+from hostile import SANITIZED, PluginDir, PluginTest, end, group, running, session_of, workers_of, zombies
 
 
 class Deaths(PluginTest):
@@ -146,7 +146,7 @@ class Misuse(PluginTest):
     """Plugins that use the run in a wrong way: the call fails, the run goes on, the log says who did it."""
 
     NAMES = ["commit_invalid", "emit_host_channel", "emit_invalid", "emit_order", "fails", "flood", "interrupts",
-             "late_op", "log_flood", "odd_status", "output_flood", "threads"]
+             "late_op", "log_bytes", "log_flood", "odd_status", "output_flood", "threads"]
     CONFIG = """
 workers: {max_emit: 1KiB, max_commit: 4KiB}
 log: {level: debug}
@@ -171,6 +171,7 @@ log: {level: debug}
 
     def test_questions_where_nobody_can_answer(self):
         self.assertEqual(self.statuses("interrupts"), [-10] * 6)
+        self.logged("interrupts/interrupts: interrupt() gave AP_E_UNSUPPORTED: the thread ends with the run")
 
     def test_channels_of_the_host(self):
         self.assertEqual(self.statuses("emit_host_channel"), [-12, -12])
@@ -201,6 +202,12 @@ log: {level: debug}
             self.succeeds("log_flood")
         self.assertLess(self.apd.log().count("log_flood: xxxxx"), 1100)
         self.assertLessEqual(max(map(len, self.apd.log().splitlines())), 8192 + 200)
+
+    def test_bytes_that_are_no_text(self):
+        self.succeeds("log_bytes")
+        self.logged("log_bytes/log_bytes: logged gr\\xfc\\xdf \\xe2\\x82 \\xed\\xa0\\x80 \\xc2\\x9b!\\x00 ä.",
+                    "log_bytes: printed gr\\xfc\\xdf \\xe2\\x82 \\xc2\\x9b!\\x00 ä.")
+        self.apd.log_path.read_bytes().decode()  # strictly
 
     def test_a_flood_of_output(self):
         with self.nobody_else_hurt():
@@ -272,6 +279,89 @@ class Limits(PluginTest):
         until(lambda: not group(worker), "the end of the group")
 
 
+class Parent(Daemon):
+    """A daemon that has a child from before it was one."""
+
+    def command(self):
+        return ["sh", "-c", 'sleep 60 & exec "$@"', "sh", *super().command()]
+
+
+class Strays(PluginTest):
+    """Plugins that leave processes behind which are not in the worker's group any more."""
+
+    NAMES = ["bare", "crash", "forks_away"]
+    CONFIG = """
+agents:
+  first: {plugin: forks_away}
+  second: {plugin: forks_away, env: [OTHER=1]}
+"""
+    WAYS = ("session", "daemon", "program", "family", "hidden")
+
+    def leave(self, agent_id, how):
+        values = self.apd.post("/runs/wait", {"agent_id": agent_id, "input": how}).json["values"]
+        self.assertGreater(values["pid"], 0)
+        self.addCleanup(end, values["pid"])
+        return values["pid"], values["session"]
+
+    def crash(self, agent_id):
+        self.fails(self.run_of(agent_id, "crash"), "error", "agent_crashed", "SIG")
+
+    def test_they_end_with_their_worker(self):
+        for how in self.WAYS:
+            with self.subTest(how=how), self.nobody_else_hurt():
+                pid, session = self.leave("first", how)
+                self.assertTrue(running(pid))
+                self.crash("first")
+                until(lambda: not running(pid), f"the end of {how}")
+                until(lambda: not session_of(session), f"the end of what {how} left")
+
+    def test_they_live_as_long_as_their_worker(self):
+        pids = [self.leave("first", how)[0] for how in self.WAYS if how != "hidden"]
+        gone, _ = self.leave("second", "daemon")
+        self.crash("second")
+        until(lambda: not running(gone))
+        self.crash("second")
+        self.assertEqual([running(pid) for pid in pids], [True] * len(pids))
+        self.crash("first")
+        until(lambda: not any(running(pid) for pid in pids))
+
+    def test_one_that_is_another_all_the_time_is_caught(self):
+        _, session = self.leave("first", "chain")
+        until(lambda: session_of(session))
+        self.crash("first")
+        until(lambda: not session_of(session))
+        self.assertFalse(session_of(session))
+
+    def test_nobody_is_left_dead(self):
+        self.succeeds("first", "many")
+        until(lambda: not zombies(self.apd.process.pid), "the end of zombies")
+
+    def test_they_end_with_the_daemon(self):
+        directory = PluginDir("forks_away")
+        self.addCleanup(directory.close)
+        apd = Daemon(plugin_dirs=[directory.path])
+        pids = [apd.post("/runs/wait", {"agent_id": "forks_away", "input": how}).json["values"]["pid"]
+                for how in self.WAYS]
+        self.assertTrue(all(map(running, pids)))
+        apd.close()
+        until(lambda: not any(map(running, pids)))
+
+    def test_what_apd_had_before_it_was_apd_is_not_its_business(self):
+        directory = PluginDir("forks_away")
+        self.addCleanup(directory.close)
+        apd = Parent(plugin_dirs=[directory.path])
+        try:
+            mine = until(lambda: [pid for pid in apd.workers()
+                                  if Path(f"/proc/{pid}/comm").read_text() == "sleep\n"])[0]
+            self.addCleanup(end, mine)
+            pid = apd.post("/runs/wait", {"agent_id": "forks_away", "input": "daemon"}).json["values"]["pid"]
+            apd.post("/runs/wait", {"agent_id": "forks_away", "input": "crash"})
+            until(lambda: not running(pid))
+        finally:
+            apd.close()
+        self.assertTrue(running(mine))
+
+
 class Instances(PluginTest):
     """Plugins that misbehave where their instances are made."""
 
@@ -310,6 +400,26 @@ agents:
         self.dir.add("bare", "create_crashes.so")
         self.apd.process.send_signal(signal.SIGHUP)
         until(lambda: self.apd.get("/agents/create_crashes").status == 404)
+        self.succeeds("bare")
+
+
+class Hangs(PluginTest):
+    NAMES = ["create_hangs"]
+    CONFIG = "workers: {create_timeout: 300ms}\n"
+
+    def test_one_that_does_not_return_breaks_the_plugin_until_it_changes(self):
+        words = ("its worker ended 5 times before it was ready: its create() did not return "
+                 "within 0.3 s")
+        with self.nobody_else_hurt():
+            # It waits in the queue, and hears of it.
+            self.fails(self.run_of("create_hangs"), "error", "agent_unavailable", words)
+        self.refused(self.apd.post("/runs", {"agent_id": "create_hangs"}), 503, "agent_unavailable", words)
+        self.assertEqual(self.apd.log().count("create_hangs.so: its worker ended"), 5)
+        self.apd.process.send_signal(signal.SIGHUP)
+        self.succeeds("echo", 1)
+        self.assertEqual(self.apd.get("/agents/create_hangs").json["metadata"]["state"], "broken")
+        self.dir.add("bare", "create_hangs.so")
+        until(lambda: self.apd.get("/agents/create_hangs").status == 404)
         self.succeeds("bare")
 
 

@@ -163,6 +163,19 @@ class Watch(Reload):
         until(lambda: self.state() == "ready")
         self.assertEqual(self.run_version(), 1)
 
+    def test_a_directory_that_is_made_later(self):
+        place = PluginDir()
+        self.addCleanup(place.close)
+        missing = place.path / "not" / "yet"
+        apd = Daemon(plugin_dirs=[missing, PLUGINS])
+        self.addCleanup(apd.close)
+        self.assertIn(f"plugin directory {missing} is not there: apd looks again when it comes", apd.log())
+        missing.mkdir(parents=True)
+        (self.dir.path / "version.so").rename(missing / "version.so")
+        until(lambda: apd.get("/agents/version").status == 200)
+        (missing / "version.so").unlink()
+        until(lambda: apd.get("/agents/version").status == 404)
+
     def test_a_file_that_is_copied_slowly_is_read_once_it_is_whole(self):
         data = (self.dir.path / "version.so").read_bytes()
         self.version(2)

@@ -65,7 +65,8 @@ class Wait(DaemonTest):
             ('{"agent_id":"echo","input":18446744073709551616}', "invalid_json", "range"),
             ('{"agent_id":"echo","input":' + "[" * 200 + "]" * 200 + "}", "invalid_json", "128"),
             (b'{"agent_id":"echo","input":"\xff"}', "invalid_json", "UTF-8"),
-            ('{"agent_id":"echo","webhook":"http://example.org/"}', "unsupported", "webhook"),
+            ('{"agent_id":"echo","webhook":"ftp://example.org/"}', "invalid_request", "webhook"),
+            ('{"agent_id":"echo","webhook":""}', "invalid_request", "webhook"),
             ('{"assistant_id":"echo"}', "unsupported", "agent_id"),
         ]
         for path in ("/runs/wait", "/runs", "/runs/stream"):

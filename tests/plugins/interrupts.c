@@ -12,12 +12,17 @@ static ap_status ask(ap_run *run, const char *a, const char *b, const char *payl
 
 static ap_status invoke(void *self, ap_run *run)
 {
+	char patch[512];
 	ap_status s[8];
 	size_t n = 0;
 
 	(void)self;
-	if (run->resume.ptr)
-		return commit(run, run->continuation.len == 8 ? run->resume.ptr : "{}");
+	if (run->resume.ptr) {
+		snprintf(patch, sizeof(patch), "{\"resume\":%s,\"left\":%d}", run->resume.ptr,
+			run->continuation.len == 8 &&
+				!memcmp(run->continuation.ptr, "v1\0bytes", 8));
+		return commit(run, patch);
+	}
 	s[n++] = run->ops->interrupt(run, NULL, 0, (ap_str){NULL, 0});
 	s[n++] = ask(run, "", NULL, "1");
 	s[n++] = ask(run, "q", "q", "1");

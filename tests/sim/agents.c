@@ -39,7 +39,8 @@ static void emit(struct world *w, struct slot *slot)
 	apd_runtime_sink.emitted(w->rt, &slot->base, &emission);
 }
 
-static void commit(struct world *w, struct slot *slot)
+/* A commit of a run whose thread ends with it: nothing stays of it. */
+static void commit_fleeting(struct world *w, struct slot *slot)
 {
 	struct apd_commit what = {.number = ++slot->commits,
 		.name = APD_STR("step"),
@@ -52,14 +53,33 @@ static void commit(struct world *w, struct slot *slot)
 	apd_runtime_sink.commit(w->rt, &slot->base, &what);
 }
 
-static void ask(struct world *w, struct slot *slot)
+static void commit(struct world *w, struct slot *slot)
 {
-	struct apd_ask what = {APD_STR("q"), APD_STR_ABSENT, APD_STR("{}")};
+	struct apd_buf *out = &w->buf;
+	struct scommit *commit = commit_add(w, slot);
+	const struct patch *patch = commit->patch;
+	struct apd_commit what = {.number = commit->number, .name = APD_STR("step")};
+	size_t len;
 
-	if (slot->run->thread < 0)
-		return;
-	slot->run->asked = true;
-	apd_runtime_sink.asked(w->rt, &slot->base, &what, 1, APD_STR_ABSENT);
+	apd_buf_clear(out);
+	apd_buf_lit(out, "{");
+	patch_add_values(out, patch);
+	if (patch->says) {
+		if (out->len > 1)
+			apd_buf_lit(out, ",");
+		apd_buf_lit(out, "\"messages\":");
+		patch_add_messages(out, patch);
+	}
+	apd_buf_lit(out, "}");
+	len = out->len;
+	if (patch->removed || patch->forgets)
+		patch_add_removed(out, patch);
+	what.patch = (struct apd_str){out->data, len};
+	if (out->len > len)
+		what.removed = (struct apd_str){out->data + len, out->len - len};
+	sim_story(w, "host: run %lu commits %u: %.*s", slot->run->serial, commit->number,
+		out->len < 300 ? (int)out->len : 300, out->data);
+	apd_runtime_sink.commit(w->rt, &slot->base, &what);
 }
 
 static void done(struct world *w, struct slot *slot, ap_status status)
@@ -73,7 +93,9 @@ static void done(struct world *w, struct slot *slot, ap_status status)
 		run->done_failed = true;
 	if (slot->deadline_ns && w->now >= slot->deadline_ns)
 		run->late = true;
+	run->paused = status == AP_INTERRUPTED && run->questions.n;
 	slot->state = SLOT_DONE;
+	commits_orphan(run);
 	apd_runtime_sink.done(
 		w->rt, &slot->base, status, APD_STR("a_code"), APD_STR("It did not work."));
 	SIM_CHECK(w, slot->state == SLOT_FREE, "run %lu's slot was not released", run->serial);
@@ -84,7 +106,9 @@ static void end(struct world *w, struct slot *slot)
 {
 	unsigned dice = sim_below(w, 100);
 
-	if (dice < 60)
+	if (slot->run->questions.n && dice < 85)
+		done(w, slot, AP_INTERRUPTED);
+	else if (dice < 60)
 		done(w, slot, AP_OK);
 	else if (dice < 75)
 		done(w, slot, AP_E_FAILED);
@@ -106,6 +130,9 @@ static void act(struct world *w, struct slot *slot)
 {
 	unsigned dice = sim_below(w, 100);
 
+	/* Most agents sit in commit() until it is answered. */
+	if (slot->waits && !slot->many)
+		return;
 	if (slot->stop && !slot->stubborn && dice < 60) {
 		done(w, slot, slot->stop == APD_STOP_DEADLINE ? AP_E_DEADLINE : AP_E_CANCELLED);
 		return;
@@ -117,12 +144,14 @@ static void act(struct world *w, struct slot *slot)
 		return;
 	}
 	slot->todo--;
-	if (dice < 65 || slot->flood)
+	if (dice < (slot->run->thr ? 45 : 65) || slot->flood)
 		emit(w, slot);
-	else if (dice < 92)
+	else if (dice < 92 && slot->run->thr)
 		commit(w, slot);
+	else if (dice < 92)
+		commit_fleeting(w, slot);
 	else
-		ask(w, slot);
+		questions_ask(w, slot);
 }
 
 void agents_step(struct world *w)
@@ -135,8 +164,8 @@ void agents_step(struct world *w)
 void agents_change(struct world *w)
 {
 	struct agent *agent = &w->agents[sim_below(w, N_AGENTS)];
-	struct apd_agent *states[] = {&agent->ready, &agent->ready, &agent->ready, &agent->starting,
-		&agent->broken, NULL};
+	struct apd_agent *states[] = {&agent->ready, &agent->ready, &agent->ready, &agent->ready,
+		&agent->starting, &agent->broken, NULL};
 
 	agent->now = states[sim_below(w, APD_COUNT(states))];
 	sim_story(w, "host: %s is %s", agent->id,
@@ -151,7 +180,7 @@ void agents_finish_all(struct world *w)
 {
 	for (size_t i = w->n_active; i-- > 0;) {
 		/* What one does may end others. */
-		if (i < w->n_active && !w->active[i]->hangs)
+		if (i < w->n_active && !w->active[i]->hangs && !w->active[i]->waits)
 			done(w, w->active[i], AP_OK);
 	}
 }

@@ -19,6 +19,23 @@ void checks_cheap(struct world *w)
 	SIM_CHECK(w, apd_runtime_next_timer(w->rt) >= w->now, "a timer is overdue");
 }
 
+/* Whether a run that was accepted waits for this one to make room. */
+static bool is_overtaken(const struct world *w, const struct srun *run)
+{
+	const struct row *row;
+
+	if (!run->thr || w->recovering || w->stopping)
+		return false;
+	apd_list_each (row, &w->rows, link)
+		if (row->run->thr == run->thr && row->run->serial > run->serial &&
+			row->row->status == APD_RUN_PENDING && row->run->told &&
+			row->run->born == w->restarts && !ledger_may_be_stopped(row->run) &&
+			(row->run->multitask == APD_MULTITASK_INTERRUPT ||
+				row->run->multitask == APD_MULTITASK_ROLLBACK))
+			return true;
+	return false;
+}
+
 /* A run gets its credit in time, and hears in time that it has to stop. */
 static void check_slots(struct world *w)
 {
@@ -31,6 +48,28 @@ static void check_slots(struct world *w)
 			"run %lu has waited for credit too long", slot->run->serial);
 		SIM_CHECK(w, slot->stop || slot->run->cancelled_in != w->restarts + 1,
 			"run %lu was cancelled and not told to stop", slot->run->serial);
+		SIM_CHECK(w, slot->stop || !is_overtaken(w, slot->run),
+			"run %lu has to make room and was not told to stop", slot->run->serial);
+	}
+}
+
+/* A thread is busy because of runs that the runtime knows of, and rests as it should. */
+static void check_threads(struct world *w)
+{
+	struct thr *thr;
+	struct row *row;
+
+	apd_list_each (row, &w->rows, link)
+		SIM_CHECK(w,
+			row->row->status != APD_RUN_PENDING || w->recovering || w->stopping ||
+				apd_runtime_find_run(w->rt, &row->run->id),
+			"run %lu is pending and nobody knows of it", row->run->serial);
+	apd_list_each (thr, &w->thrs, link) {
+		const struct point *head = thr_head(thr);
+
+		thr_check(w, thr);
+		SIM_CHECK(w, !head || model_is(head->model, head->state),
+			"thread %u changed by itself", thr->number);
 	}
 }
 
@@ -40,6 +79,7 @@ void checks_full(struct world *w)
 
 	SIM_CHECK(w, !wrong, "%s", wrong);
 	check_slots(w);
+	check_threads(w);
 	for (size_t i = 0; i < w->n_clients; i++) {
 		const struct client *c = w->clients[i];
 
@@ -54,6 +94,7 @@ void checks_full(struct world *w)
 void checks_at_rest(struct world *w)
 {
 	struct apd_runtime_stats stats;
+	struct tcall *call;
 	struct row *row;
 
 	checks_full(w);
@@ -63,7 +104,9 @@ void checks_at_rest(struct world *w)
 	SIM_CHECK(w, stats.runs == 0, "%lu runs stay in memory", stats.runs);
 	SIM_CHECK(w, stats.threads == 0, "%lu threads stay in memory", stats.threads);
 	SIM_CHECK(w, stats.logs_bytes == 0, "%lu bytes of events stay", stats.logs_bytes);
-	SIM_CHECK(w, w->changes == 0, "%u deletions were never answered", w->changes);
+	SIM_CHECK(w, apd_list_empty(&w->changes), "a deletion was never answered");
+	apd_list_each (call, &w->tcalls, link)
+		sim_fail(w, "a call about thread %u was never answered", call->thr->number);
 	for (size_t i = 0; i < w->n_clients; i++)
 		SIM_CHECK(w, w->clients[i]->finished, "a client of run %lu waits for ever",
 			w->clients[i]->run->serial);

@@ -2,7 +2,6 @@
 #include "sim.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 static struct client *client_of(struct apd_run_call *call)
@@ -43,18 +42,66 @@ static void check_callback(struct client *c)
 		c->run->serial);
 }
 
-/* A thread is busy: somebody else's run must be the reason. */
-static void check_busy(struct world *w, const struct srun *refused)
+/* A run under way, or about to be, that takes the thread with it. */
+static bool deletes(const struct world *w, const struct thr *thr)
+{
+	for (size_t i = 0; i < w->n_live; i++)
+		if (w->live[i]->thr == thr && w->live[i]->delete_thread && !w->live[i]->over)
+			return true;
+	return false;
+}
+
+/* Whether another run is on the thread, or is to be, or the thread is about to go. */
+static bool has_runs(const struct world *w, const struct srun *refused)
 {
 	for (size_t i = 0; i < w->n_live; i++) {
 		const struct srun *run = w->live[i];
 
-		if (run != refused && run->thread == refused->thread && !run->refused &&
-			!run->over && !run->deleted &&
-			!(run->row && run->row->row->status != APD_RUN_PENDING))
-			return;
+		if (run != refused && run->thr == refused->thr && !run->refused && !run->over &&
+			!run->deleted && !(run->row && run->row->row->status != APD_RUN_PENDING))
+			return true;
 	}
-	sim_fail(w, "thread %d is busy with nothing", refused->thread);
+	return refused->thr->deleting;
+}
+
+/* A refusal must have a reason. */
+static void check_refusal(struct world *w, const struct srun *run, enum apd_problem_code code)
+{
+	const struct thr *thr = run->thr;
+	struct apd_runtime_stats stats;
+	bool steady =
+		thr && thr->births == run->births && thr->deaths == run->deaths && !thr->deleting;
+
+	switch (code) {
+	case APD_PROBLEM_THREAD_BUSY:
+		SIM_CHECK(w, run->multitask == APD_MULTITASK_REJECT || thr->deleting,
+			"run %lu need not wait for others", run->serial);
+		SIM_CHECK(w, has_runs(w, run), "thread %u is busy with nothing", thr->number);
+		break;
+	case APD_PROBLEM_QUEUE_FULL:
+		apd_runtime_stats(w->rt, &stats);
+		SIM_CHECK(w, stats.queued > 0, "an empty queue is full");
+		break;
+	case APD_PROBLEM_THREAD_NOT_FOUND:
+		SIM_CHECK(w, thr && !(steady && run->exists_before),
+			"run %lu: its thread is not found and exists", run->serial);
+		SIM_CHECK(w, !run->create_thread || thr->deleting || thr->deaths != run->deaths,
+			"run %lu makes its thread and it is not found", run->serial);
+		break;
+	case APD_PROBLEM_NOT_INTERRUPTED:
+		SIM_CHECK(w,
+			run->answers.kind && (!steady || !thr->questions.n || has_runs(w, run)),
+			"run %lu answers what thread %u asks", run->serial, thr->number);
+		break;
+	case APD_PROBLEM_INVALID_REQUEST:
+		SIM_CHECK(w,
+			(run->answers.kind && !answers_fit(&run->answers, &thr->questions)) ||
+				run->delete_thread || deletes(w, thr),
+			"run %lu is refused for nothing", run->serial);
+		break;
+	default:
+		break;
+	}
 }
 
 /* The client is done, unless it has a stream to read to its end. */
@@ -78,16 +125,23 @@ static void on_refused(struct apd_run_call *call, const struct apd_problem *prob
 		c->run->refused = true;
 		ledger_retire(c->world, c->run);
 	}
-	if (problem->code == APD_PROBLEM_THREAD_BUSY)
-		check_busy(c->world, c->run);
-	if (problem->code == APD_PROBLEM_QUEUE_FULL) {
-		struct apd_runtime_stats stats;
-
-		apd_runtime_stats(c->world->rt, &stats);
-		SIM_CHECK(c->world, stats.queued > 0, "an empty queue is full");
-	}
+	if (c->creator && !c->world->stopping)
+		check_refusal(c->world, c->run, problem->code);
 	stream_end(c);
 	last_call(c);
+}
+
+/* Who executes on the thread of a run that undoes it knows by now. */
+static void check_undoing(struct world *w, const struct srun *run)
+{
+	for (size_t i = 0; run->thr && i < w->n_active; i++) {
+		const struct slot *slot = w->active[i];
+
+		SIM_CHECK(w,
+			slot->run == run || slot->run->thr != run->thr ||
+				slot->stop == APD_STOP_ROLLBACK,
+			"run %lu is to be undone and does not know", slot->run->serial);
+	}
 }
 
 static void on_accepted(struct apd_run_call *call)
@@ -100,9 +154,14 @@ static void on_accepted(struct apd_run_call *call)
 	SIM_CHECK(w, !c->accepted, "run %lu was accepted twice", c->run->serial);
 	c->accepted = true;
 	ledger_learn_id(w, c->run, &call->row->run_id);
-	SIM_CHECK(w, c->run->behind || c->run->row || c->run->delete_asked || c->run->over,
+	SIM_CHECK(w,
+		c->run->behind || c->run->row || c->run->delete_asked || c->run->over ||
+			c->run->undone,
 		"run %lu was told of and is not durable", c->run->serial);
 	c->run->told = true;
+	if (c->creator && c->run->multitask == APD_MULTITASK_ROLLBACK && !w->stopping &&
+		!ledger_may_be_stopped(c->run))
+		check_undoing(w, c->run);
 	if (c->mode == APD_MODE_STREAM) {
 		SIM_CHECK(w, call->log, "a stream has no log");
 		c->whole = c->creator && c->run->attempt <= 1;
@@ -131,26 +190,40 @@ static void on_ended(struct apd_run_call *call)
 
 static const struct apd_run_call_ops call_ops = {on_refused, on_accepted, on_ended};
 
-/* The request's text: the input is the run's number. */
-static void make_request(
-	struct srun *run, const char *agent, bool messages, struct apd_run_spec *spec)
+/* What the run may do to others of its thread. */
+static void overtake(struct world *w, const struct srun *run)
 {
-	static const char said[] = "[{\"id\":\"m1\",\"type\":\"human\"}]";
-	char text[256];
-	int n = snprintf(text, sizeof(text),
-		"{\"agent_id\":\"%s\",\"input\":%lu,\"metadata\":{}%s%s}", agent, run->serial,
-		messages ? ",\"messages\":" : "", messages ? said : "");
-	const char *data;
+	if (run->multitask != APD_MULTITASK_INTERRUPT && run->multitask != APD_MULTITASK_ROLLBACK)
+		return;
+	for (size_t i = 0; i < w->n_live; i++) {
+		struct srun *other = w->live[i];
 
-	run->request = apd_text_create((struct apd_str){text, (size_t)n});
-	data = run->request->data;
-	spec->request = run->request;
-	spec->agent_id = (struct apd_str){data + 13, strlen(agent)};
-	spec->input.ptr = strstr(data, "\"input\":") + 8;
-	spec->input.len = strcspn(spec->input.ptr, ",");
-	spec->metadata = (struct apd_str){strstr(data, "{}"), 2};
-	if (messages)
-		spec->messages = (struct apd_str){strchr(data, '['), sizeof(said) - 1};
+		if (other == run || other->thr != run->thr || other->over)
+			continue;
+		other->overtaken = true;
+		other->undone |= run->multitask == APD_MULTITASK_ROLLBACK;
+	}
+}
+
+/* What only runs of kept threads have. */
+static void choose_thread(struct world *w, struct srun *run, struct apd_run_spec *spec)
+{
+	run->thr = thr_ref(thr_pick(w));
+	run->input = patch_make(w, PATCH_REQUEST, thr_model(run->thr));
+	run->create_thread = sim_chance(w, 50);
+	run->delete_thread = sim_chance(w, 10);
+	run->multitask = (enum apd_multitask)(sim_chance(w, 30) ? 0 : sim_below(w, 4));
+	run->jumps = sim_chance(w, 5);
+	answers_choose(w, run);
+	run->exists_before = run->thr->exists;
+	run->births = run->thr->births;
+	run->deaths = run->thr->deaths;
+	spec->has_thread = true;
+	spec->thread_id = run->thr->id;
+	spec->create_thread = run->create_thread;
+	spec->delete_thread = run->delete_thread;
+	spec->multitask = run->multitask;
+	overtake(w, run);
 }
 
 void clients_create(struct world *w)
@@ -165,25 +238,23 @@ void clients_create(struct world *w)
 	run = ledger_add(w);
 	run->agent = (int)sim_below(w, N_AGENTS);
 	run->mode = spec.mode;
-	run->thread = sim_chance(w, 35) ? (int)sim_below(w, N_THREADS) : -1;
+	if (sim_chance(w, 50))
+		choose_thread(w, run, &spec);
+	else
+		run->input = patch_make(w, PATCH_REQUEST, NULL);
+	run->webhook = sim_chance(w, 15);
 	run->keep_going = spec.keep_going = sim_chance(w, 30);
-	run->behind = run->thread < 0 && spec.mode != APD_MODE_BACKGROUND && !spec.keep_going;
-	make_request(run, sim_chance(w, 1) ? "none" : w->agents[run->agent].id, sim_chance(w, 20),
-		&spec);
-	if (run->thread >= 0) {
-		spec.has_thread = true;
-		spec.thread_id = w->thread_ids[run->thread];
-		spec.create_thread = sim_chance(w, 50);
-		run->delete_thread = spec.delete_thread = sim_chance(w, 15);
-	}
+	run->behind =
+		!run->thr && spec.mode != APD_MODE_BACKGROUND && !spec.keep_going && !run->webhook;
+	request_make(w, run, &spec);
 	c = client_create(w, run);
 	c->mode = spec.mode;
 	c->creator = true;
 	run->creator = c;
 	c->call.ops = &call_ops;
 	w->created++;
-	sim_story(w, "client: creates run %lu, mode %d, agent a%d, thread %d", run->serial,
-		(int)spec.mode, run->agent, run->thread);
+	sim_story(w, "client: creates run %lu, mode %d, thread %u: %.300s", run->serial,
+		(int)spec.mode, run->thr ? run->thr->number : 0, run->request->data);
 	apd_runtime_stats(w->rt, &before);
 	apd_runtime_create_run(w->rt, &spec, &c->call);
 	apd_runtime_stats(w->rt, &after);
@@ -202,7 +273,7 @@ static struct srun *known_run(struct world *w)
 /* The runtime says that it does not know the run: it must not be one that it owes an end. */
 static void check_unknown(struct world *w, const struct srun *run)
 {
-	bool gone = run->over || run->delete_asked || run->rollback_asked;
+	bool gone = run->over || run->delete_asked || run->rollback_asked || run->undone;
 
 	if (!run->told || gone || w->recovering || run->refused)
 		return;
@@ -250,7 +321,7 @@ void clients_look(struct world *w)
 	SIM_CHECK(w, !run->over || row->status == run->status,
 		"run %lu was told to be %d and looks like %d", run->serial, (int)run->status,
 		(int)row->status);
-	SIM_CHECK(w, run->behind || run->row || run->delete_asked,
+	SIM_CHECK(w, run->behind || run->row || run->delete_asked || run->undone,
 		"run %lu can be seen and is not durable", run->serial);
 	if (run->behind || !run->row)
 		return;
@@ -297,7 +368,8 @@ static void on_deleted(struct apd_change *base, int result)
 	struct world *w = change->world;
 
 	sim_story(w, "client: deletion of run %lu gives %d", change->run->serial, result);
-	w->changes--;
+	SIM_CHECK(w, !change->answered, "a deletion is answered twice");
+	change->answered = true;
 	if (result == -EBUSY)
 		change->run->delete_asked = change->asked_before;
 	if (result == 0) {
@@ -306,8 +378,20 @@ static void on_deleted(struct apd_change *base, int result)
 		SIM_CHECK(w, !apd_runtime_find_run(w->rt, &change->run->id),
 			"run %lu was deleted and is found", change->run->serial);
 	}
-	ledger_unref(w, change->run);
-	free(change);
+	apd_list_remove(&change->link);
+	apd_list_append(&w->answered_changes, &change->link);
+}
+
+/* Those that were answered long ago cannot be again; where the daemon died, none will be. */
+void clients_forget_changes(struct world *w, struct apd_list *changes)
+{
+	while (!apd_list_empty(changes)) {
+		struct change *change = apd_list_first(changes, struct change, link);
+
+		apd_list_remove(&change->link);
+		ledger_unref(w, change->run);
+		free(change);
+	}
 }
 
 void clients_delete(struct world *w)
@@ -325,7 +409,7 @@ void clients_delete(struct world *w)
 	change->asked_before = run->delete_asked;
 	run->delete_asked |=
 		run->over || run->behind || (run->row && run->row->row->status != APD_RUN_PENDING);
-	w->changes++;
+	apd_list_append(&w->changes, &change->link);
 	sim_story(w, "client: deletes run %lu", run->serial);
 	apd_runtime_delete_run(w->rt, &run->id, &change->change);
 }

@@ -113,6 +113,34 @@ static void check_promise(struct world *w, struct srun *run, uint32_t attempt)
 		"run %lu was invoked before its start was durable", run->serial);
 }
 
+/* The agent gets its thread as it is durable; its own input may be on its way. */
+static void check_thread(struct world *w, struct srun *run, const struct apd_invocation *what)
+{
+	struct thr *thr = run->thr;
+	const struct srun *earlier = run->began ? NULL : storage_earlier(w, run);
+	struct model *model;
+
+	for (size_t i = 0; i < w->n_active; i++)
+		SIM_CHECK(w, w->active[i]->run->thr != thr, "two runs on thread %u at once",
+			thr->number);
+	SIM_CHECK(w, thr->exists, "run %lu was invoked without its thread", run->serial);
+	SIM_CHECK(w, !earlier, "run %lu overtakes run %lu", run->serial,
+		earlier ? earlier->serial : 0);
+	SIM_CHECK(w, run->began || w->agents[run->agent].ready.retry_safe,
+		"run %lu was invoked before its beginning was durable", run->serial);
+	SIM_CHECK(w, thr->flying == !run->began,
+		"run %lu was invoked with %u checkpoints on their way", run->serial, thr->flying);
+	commits_forget(run);
+	model = run->began ? model_ref(thr_model(thr)) : model_apply(thr_model(thr), run->input);
+	SIM_CHECK(w, model_is_json(w, model, what->values, what->transcript),
+		"run %lu gets %.*s, %.*s", run->serial, APD_STR_FMT(what->values),
+		APD_STR_FMT(what->transcript));
+	SIM_CHECK(w, !w->agents[run->agent].ready.wants_transcript || what->transcript.ptr,
+		"run %lu gets no transcript", run->serial);
+	model_unref(model);
+	answers_check(w, run, what);
+}
+
 static void op_invoke(
 	struct apd_host *host, struct apd_slot *base, const struct apd_invocation *what)
 {
@@ -141,10 +169,12 @@ static void op_invoke(
 		what->attempt == 1 ||
 			what->attempt <= agent->ready.max_attempts + (w->restarts - run->born),
 		"run %lu: attempt %u of %u", run->serial, what->attempt, agent->ready.max_attempts);
-	for (size_t i = 0; run->thread >= 0 && i < w->n_active; i++)
-		SIM_CHECK(w, w->active[i]->run->thread != run->thread,
-			"two runs on thread %d at once", run->thread);
-	SIM_CHECK(w, (run->thread < 0) == !!(what->flags & AP_RUN_EPHEMERAL), "wrong flags");
+	SIM_CHECK(w, (!run->thr || run->delete_thread) == !!(what->flags & AP_RUN_EPHEMERAL),
+		"wrong flags");
+	if (run->thr)
+		check_thread(w, run, what);
+	run->questions = (struct questions){0};
+	run->paused = false;
 	run->invocations++;
 	run->attempt = what->attempt;
 	run->emitted = 0;
@@ -157,12 +187,13 @@ static void op_invoke(
 	slot->deadline_ns = what->deadline_ns;
 	slot->blocked_ns = -1;
 	slot->stop = 0;
-	slot->commits = 0;
+	slot->commits = slot->waits = 0;
+	slot->many = sim_chance(w, 25);
 	slot->open_messages = 0;
 	slot->flood = sim_chance(w, 15);
 	slot->hangs = sim_chance(w, 5);
 	slot->stubborn = sim_chance(w, 15);
-	slot->todo = sim_below(w, slot->flood ? 40 : 6);
+	slot->todo = sim_below(w, slot->flood ? 40 : run->thr ? 14 : 6);
 	w->active[w->n_active++] = slot;
 	slot->active_index = w->n_active;
 }
@@ -179,6 +210,8 @@ static void op_stop(struct apd_host *host, struct apd_slot *base, enum apd_stop_
 		slot->run->late = true;
 	}
 	slot->stop = (int)reason;
+	if (reason == APD_STOP_ROLLBACK)
+		slot->run->rolled_in = w->restarts + 1;
 }
 
 static void op_committed(
@@ -187,6 +220,10 @@ static void op_committed(
 	struct world *w = world_of(host);
 	struct slot *slot = slot_of(w, base, SLOT_INVOKED);
 
+	if (slot->run->thr) {
+		commits_answered(w, slot, number, status);
+		return;
+	}
 	SIM_CHECK(w, number == slot->commits, "commit %u is answered instead of %u", number,
 		slot->commits);
 	SIM_CHECK(w, status == (slot->stop == APD_STOP_ROLLBACK ? AP_E_CANCELLED : AP_OK),
@@ -225,6 +262,7 @@ void slot_free(struct world *w, struct slot *slot)
 			w->active[i - 1]->active_index = i;
 	}
 	if (slot->run) {
+		commits_orphan(slot->run);
 		slot->run->slot = NULL;
 		ledger_unref(w, slot->run);
 		slot->run = NULL;

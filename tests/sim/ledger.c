@@ -20,6 +20,7 @@ struct srun *ledger_add(struct world *w)
 	run->live_index = w->n_live;
 	run->refs = 1;
 	run->born = w->restarts;
+	apd_list_init(&run->commits);
 	return run;
 }
 
@@ -36,6 +37,9 @@ void ledger_unref(struct world *w, struct srun *run)
 	if (run->has_id)
 		apd_map_remove(&w->by_id, apd_id_key(&run->id));
 	w->by_serial[run->serial] = NULL;
+	commits_forget(run);
+	patch_unref(run->input);
+	thr_unref(w, run->thr);
 	apd_text_unref(run->request);
 	free(run);
 }
@@ -83,10 +87,17 @@ struct srun *ledger_pick(struct world *w)
 	return w->n_live ? w->live[sim_below(w, (unsigned)w->n_live)] : NULL;
 }
 
+/* Whether something may have ended the run before its time. */
+bool ledger_may_be_stopped(const struct srun *run)
+{
+	return run->cancel_asked || run->rollback_asked || run->creator_left || run->overtaken ||
+		run->undone;
+}
+
 /* Is this end one that can have come about? */
 static void check_cause(struct world *w, const struct srun *run, enum apd_run_status status)
 {
-	bool cancelled = run->cancel_asked || run->rollback_asked || run->creator_left;
+	bool cancelled = ledger_may_be_stopped(run);
 
 	switch (status) {
 	case APD_RUN_SUCCESS:
@@ -106,6 +117,30 @@ static void check_cause(struct world *w, const struct srun *run, enum apd_run_st
 	}
 }
 
+/* What waiters are shown: the state that the run left, or its questions. */
+static void check_told(struct world *w, const struct srun *run, const struct apd_run_row *row)
+{
+	const struct point *point;
+	uint32_t values, messages;
+
+	if (!run->thr || !row->at_checkpoint || !row->output.ptr)
+		return;
+	SIM_CHECK(w, !row->interrupts.ptr == !run->row->row->interrupts.ptr,
+		"run %lu is told with other questions", run->serial);
+	point = run->thr->exists ? thr_point(run->thr, &row->checkpoint_id) : NULL;
+	if (!point || row->output_keys.ptr)
+		return;
+	SIM_CHECK(w, apd_json_scan(&w->json2, row->output) == 0, "an output is no JSON: %.*s",
+		APD_STR_FMT(row->output));
+	values = apd_json_member(&w->json2, 0, APD_STR("values"));
+	messages = apd_json_given(&w->json2, 0, APD_STR("messages"));
+	SIM_CHECK(w,
+		values &&
+			model_is_json(w, point->model, apd_json_slice(&w->json2, values),
+				messages ? apd_json_slice(&w->json2, messages) : APD_STR_ABSENT),
+		"run %lu is told to have left %.*s", run->serial, APD_STR_FMT(row->output));
+}
+
 void ledger_told_end(struct world *w, struct srun *run, const struct apd_run_row *row)
 {
 	ledger_learn_id(w, run, &row->run_id);
@@ -122,9 +157,10 @@ void ledger_told_end(struct world *w, struct srun *run, const struct apd_run_row
 	run->status = row->status;
 	if (run->behind || run->delete_asked)
 		return;
-	if (run->rollback_asked && !run->row)
+	if ((run->rollback_asked || run->undone) && !run->row)
 		return;
 	SIM_CHECK(w, run->row, "run %lu ended and is not durable", run->serial);
+	check_told(w, run, row);
 	SIM_CHECK(w, run->row->row->status == row->status,
 		"run %lu was told to be %d and is stored as %d", run->serial, (int)row->status,
 		(int)run->row->row->status);

@@ -58,6 +58,21 @@ static void check_emitted(struct client *c, const struct apd_event *event)
 	c->next_n = strtoull(n + 4, NULL, 10) + 1;
 }
 
+/* A state that is told is durable: that of a checkpoint of the thread. */
+static void check_values(struct client *c, const struct apd_event *event)
+{
+	const struct thr *thr = c->run->thr;
+
+	/* What was undone or deleted since cannot be looked up. */
+	if (!thr || !thr->exists || c->run->over || c->run->slot == NULL ||
+		c->run->slot->stop == APD_STOP_ROLLBACK)
+		return;
+	for (size_t i = thr->n_points; i-- > c->run->base_n;)
+		if (model_is(thr->points[i].model, event->state))
+			return;
+	sim_fail(c->world, "run %lu: values that are of no checkpoint", c->run->serial);
+}
+
 static void check_event(struct client *c, const struct apd_event *event)
 {
 	struct world *w = c->world;
@@ -67,7 +82,7 @@ static void check_event(struct client *c, const struct apd_event *event)
 		event->seq, c->last_seq);
 	c->last_seq = event->seq;
 	if (!apd_id_eq(&event->run_id, &c->run->id)) {
-		SIM_CHECK(w, c->run->thread >= 0, "another run's event in an ephemeral log");
+		SIM_CHECK(w, c->run->thr, "another run's event in an ephemeral log");
 		return;
 	}
 	SIM_CHECK(w, !c->saw_end, "run %lu: an event behind its end", c->run->serial);
@@ -86,7 +101,9 @@ static void check_event(struct client *c, const struct apd_event *event)
 		check_emitted(c, event);
 		break;
 	case APD_EVENT_VALUES:
-		SIM_CHECK(w, event->state && event->state->n_values, "values without values");
+		SIM_CHECK(w, event->state && (c->run->thr || event->state->n_values),
+			"values without values");
+		check_values(c, event);
 		break;
 	case APD_EVENT_UPDATES:
 	case APD_EVENT_CHECKPOINT:
@@ -103,6 +120,7 @@ static void check_event(struct client *c, const struct apd_event *event)
 		/* A promised end is durable before it is in the log. */
 		SIM_CHECK(w,
 			c->run->behind || c->run->over || c->run->rollback_asked ||
+				c->run->undone || c->run->delete_asked ||
 				(c->run->row && c->run->row->row->status == event->status),
 			"run %lu's end is in the log and not durable", c->run->serial);
 		break;
@@ -135,7 +153,7 @@ void stream_read(struct client *c, unsigned most)
 			missed(c);
 			continue;
 		case APD_READ_NONE:
-			SIM_CHECK(w, !c->saw_end || c->run->thread >= 0,
+			SIM_CHECK(w, !c->saw_end || c->run->thr,
 				"run %lu's log goes on behind its end", c->run->serial);
 			c->news = false;
 			break;

@@ -65,14 +65,27 @@ static void recovered(void *data, int result)
 {
 	struct world *w = data;
 
-	SIM_CHECK(w, result == 0, "the recovery failed");
+	SIM_CHECK(w, result == 0 || w->failures > 0, "the recovery failed");
 	w->recovering = false;
+	w->stillborn = result < 0;
+}
+
+/* The webhook thread is told that there is something to deliver. */
+static void outbox(void *data)
+{
+	struct world *w = data;
+
+	w->hooks_due = 0;
 }
 
 /* A new life of the daemon on what is durable. */
 static void be_born(struct world *w)
 {
-	struct apd_runtime_deps deps = {&w->clock, &w->storage, &w->host};
+	struct apd_runtime_deps deps = {.clock = &w->clock,
+		.storage = &w->storage,
+		.host = &w->host,
+		.outbox = outbox,
+		.outbox_data = w};
 
 	struct row *row;
 
@@ -81,7 +94,7 @@ static void be_born(struct world *w)
 	w->config.seed = sim_random(w) | 1;
 	w->rt = apd_runtime_create(&w->config, &deps);
 	w->recovering = true;
-	w->stopping = w->stopped = false;
+	w->stopping = w->stopped = w->stillborn = false;
 	apd_runtime_recover(w->rt, recovered, w);
 }
 
@@ -100,20 +113,22 @@ static void die(struct world *w)
 	host_crash(w);
 	apd_runtime_destroy(w->rt);
 	clients_crash(w);
+	clients_forget_changes(w, &w->changes);
+	clients_forget_changes(w, &w->answered_changes);
+	calls_crash(w);
 	for (size_t i = 0; i < w->n_live; i++)
 		SIM_CHECK(w,
 			!w->live[i]->told || w->live[i]->behind || w->live[i]->row ||
-				w->live[i]->delete_asked || w->live[i]->rollback_asked,
+				w->live[i]->delete_asked || w->live[i]->rollback_asked ||
+				w->live[i]->undone,
 			"run %lu was promised and is lost", w->live[i]->serial);
 	forget_unpromised(w);
 	w->restarts++;
 }
 
-/* Power failure, kill -9: only what is durable stays. Deletions under way are never answered. */
+/* Power failure, kill -9: only what is durable stays. What is under way is never answered. */
 static void crash(struct world *w)
 {
-	if (w->changes)
-		return;
 	sim_story(w, "world: the daemon is killed");
 	w->crashes++;
 	die(w);
@@ -145,6 +160,7 @@ static void shutdown_end(struct world *w)
 	for (size_t i = 0; i < w->n_clients; i++)
 		SIM_CHECK(w, w->clients[i]->finished, "a client of run %lu was left waiting",
 			w->clients[i]->run->serial);
+	SIM_CHECK(w, apd_list_empty(&w->tcalls), "it ended and did not answer");
 	die(w);
 	be_born(w);
 }
@@ -173,6 +189,11 @@ void world_init(struct world *w, uint64_t seed, bool story)
 		.shutdown_grace_ns = (int64_t)sim_below(w, 2000) * APD_NS_PER_MS,
 		.retry_delay_ns = (1 + (int64_t)sim_below(w, 100)) * APD_NS_PER_MS};
 	storage_init(w);
+	apd_list_init(&w->changes);
+	apd_list_init(&w->tcalls);
+	apd_list_init(&w->answered);
+	apd_list_init(&w->answered_changes);
+	threads_init(w);
 	host_init(w);
 	be_born(w);
 }
@@ -184,8 +205,16 @@ void world_finish(struct world *w)
 	host_crash(w);
 	apd_runtime_destroy(w->rt);
 	clients_crash(w);
+	clients_forget_changes(w, &w->changes);
+	clients_forget_changes(w, &w->answered_changes);
+	calls_crash(w);
 	storage_finish(w);
 	ledger_finish(w);
+	threads_finish(w);
+	apd_json_finish(&w->json);
+	apd_json_finish(&w->json2);
+	apd_buf_finish(&w->buf);
+	apd_buf_finish(&w->buf2);
 }
 
 /* Time goes on: a little, or to where something is due. */
@@ -197,6 +226,9 @@ static void pass_time(struct world *w)
 		w->now = next;
 	else
 		w->now += (int64_t)sim_below(w, 40) * APD_NS_PER_MS / 2;
+	/* Outages are shorter than the time between them. */
+	if (w->fail_percent == 100 && sim_chance(w, 4))
+		storage_outage(w);
 	host_timers(w);
 	host_wake(w);
 }
@@ -218,8 +250,10 @@ static void happen(struct world *w)
 		w->stopping ? pass_time(w) : clients_create(w);
 	else if (dice < 720)
 		pass_time(w);
-	else if (dice < 920)
+	else if (dice < 890)
 		streams_step(w);
+	else if (dice < 920)
+		w->stopping ? streams_step(w) : calls_make(w);
 	else if (dice < 940)
 		w->stopping ? streams_step(w) : clients_join(w);
 	else if (dice < 960)
@@ -230,6 +264,10 @@ static void happen(struct world *w)
 		w->stopping ? pass_time(w) : clients_delete(w);
 	else if (dice < 982)
 		clients_leave(w);
+	else if (dice < 990)
+		streams_step(w);
+	else if (dice < 991)
+		threads_sweep(w);
 	else if (dice < 992)
 		streams_step(w);
 	else if (dice < 995)
@@ -252,6 +290,8 @@ static void turn(struct world *w)
 	apd_runtime_flush(w->rt);
 	if (w->stopped)
 		shutdown_end(w);
+	else if (w->stillborn)
+		crash(w);
 }
 
 void world_step(struct world *w)
@@ -264,10 +304,23 @@ void world_step(struct world *w)
 	/* Twice: a callback may have made work that waits for the next turn. */
 	if (apd_runtime_next_timer(w->rt) <= w->now)
 		turn(w);
+	/* What became durable within a turn is told by the end of the next. */
+	SIM_CHECK(w, w->hooks_due < 3, "nobody hears of the webhooks");
+	w->hooks_due += w->hooks_due > 0;
 	checks_cheap(w);
 	if (w->step % 256 == 0)
 		checks_full(w);
 	w->step++;
+}
+
+/* Where nothing is on its way to storage, no agent waits for it. */
+static void check_commits(struct world *w)
+{
+	if (!apd_list_empty(&w->batches) || !apd_list_empty(&w->loads))
+		return;
+	for (size_t i = 0; i < w->n_active; i++)
+		SIM_CHECK(w, w->active[i]->waits == 0, "run %lu's commit is never answered",
+			w->active[i]->run->serial);
 }
 
 void world_drain(struct world *w)
@@ -291,6 +344,7 @@ void world_drain(struct world *w)
 		next = apd_runtime_next_timer(w->rt);
 		w->now = next > w->now && next != INT64_MAX ? next : w->now + 10 * APD_NS_PER_MS;
 		apd_runtime_stats(w->rt, &stats);
+		check_commits(w);
 		if (next == INT64_MAX && stats.queued == 0 && apd_list_empty(&w->batches) &&
 			apd_list_empty(&w->loads) && !w->recovering && w->n_active == 0 &&
 			!w->stopping)
@@ -300,5 +354,8 @@ void world_drain(struct world *w)
 	checks_at_rest(w);
 	/* Those that left no row will never be heard of again. */
 	forget_unpromised(w);
+	clients_forget_changes(w, &w->answered_changes);
+	calls_forget_answered(w);
+	threads_tidy(w);
 	w->fail_percent = w->usual_fail_percent;
 }

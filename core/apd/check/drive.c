@@ -2,7 +2,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "apd/check/session.h"
+#include "apd/check/kept.h"
 #include "apd/check/wire.h"
 #include "base/clock.h"
 #include "base/json_text.h"
@@ -48,6 +48,17 @@ static void add_stop(struct drive *drive, struct apd_check_run *run)
 		run->stop ? run->stop : APD_STOP_CANCEL, NULL, 0);
 }
 
+/* All messages of the thread, for an agent that wants them. */
+static struct apd_str transcript_of(
+	const struct apd_described *agent, const struct apd_check_input *input)
+{
+	if (!(agent->flags & AP_AGENT_WANTS_TRANSCRIPT))
+		return APD_STR_ABSENT;
+	if (input->transcript.len)
+		return apd_buf_str(&input->transcript);
+	return input->messages.len ? apd_buf_str(&input->messages) : APD_STR("[]");
+}
+
 /* Adds the INVOKE of a run. */
 static void add_invoke(struct drive *drive, struct apd_check_run *run)
 {
@@ -67,12 +78,10 @@ static void add_invoke(struct drive *drive, struct apd_check_run *run)
 		agent->id,
 		input->input.len ? apd_buf_str(&input->input) : APD_STR("null"),
 		messages,
-		!(agent->flags & AP_AGENT_WANTS_TRANSCRIPT) ? APD_STR_ABSENT
-			: messages.ptr                      ? messages
-							    : APD_STR("[]"),
+		transcript_of(agent, input),
 		input->config.len ? apd_buf_str(&input->config) : APD_STR("{}"),
 		APD_STR("{}"),
-		APD_STR("{}"),
+		input->values.len ? apd_buf_str(&input->values) : APD_STR("{}"),
 		input->resume.len ? apd_buf_str(&input->resume) : APD_STR_ABSENT,
 		APD_STR_ABSENT,
 		input->continuation.len ? apd_buf_str(&input->continuation) : APD_STR_ABSENT,
@@ -85,6 +94,8 @@ static void add_invoke(struct drive *drive, struct apd_check_run *run)
 	apd_id_format(&id, run_id);
 	id = apd_id_next(&session->random, apd_clock_wall_us());
 	apd_id_format(&id, thread_id);
+	if (run->answers)
+		run->kept = apd_check_kept_create(session, messages);
 	run->number = ++session->last_run;
 	run->stop_ns = apd_clock_mono_ns() + (run->patience_ns ? run->patience_ns : PATIENCE_NS);
 	apd_frame_add(&drive->out, APD_FRAME_INVOKE, run->number, run->agent, fields, 13);
@@ -157,6 +168,8 @@ static void take(struct drive *drive, const struct apd_frame *frame, struct apd_
 				(uint32_t)apd_event_cost(parts[0], parts[1], parts[2]), NULL, 0);
 	} else if (frame->type == APD_FRAME_COMMIT) {
 		count_op(drive, run, &run->commits);
+		if (run->kept)
+			apd_check_kept_add(run->kept, payload);
 		if (frame->arg)
 			apd_frame_add(&drive->out, APD_FRAME_COMMITTED, run->number, frame->arg,
 				&answer, 1);
@@ -266,10 +279,15 @@ static void judge(struct drive *drive, const struct apd_check_run *run)
 int apd_check_session_run(struct apd_check_session *session, struct apd_check_run *runs, uint32_t n)
 {
 	struct drive drive = {.session = session, .runs = runs, .n = n};
+	int r;
 
 	for (uint32_t i = 0; i < n; i++)
 		add_invoke(&drive, &runs[i]);
-	if (drive_all(&drive) < 0)
+	r = drive_all(&drive);
+	for (uint32_t i = 0; i < n; i++)
+		if (runs[i].kept)
+			apd_check_kept_finish(runs[i].kept, runs[i].answers);
+	if (r < 0)
 		return -1;
 	for (uint32_t i = 0; i < n; i++)
 		judge(&drive, &runs[i]);

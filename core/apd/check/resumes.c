@@ -42,12 +42,17 @@ static bool run_to_question(
 	return false;
 }
 
-/* Goes on behind the questions, each of which is answered with true. */
+/*
+ * Goes on behind the questions, each of which is answered with true. What the
+ * first run was given is not given again: only what it left.
+ */
 static void resume(
 	struct apd_check_session *session, uint32_t agent, const struct apd_check_input *input)
 {
-	struct apd_check_run run = {.agent = agent, .input = input, .durable = true};
+	struct apd_check_input left = *input;
+	struct apd_check_run run = {.agent = agent, .input = &left, .durable = true};
 
+	left.input = left.messages = (struct apd_buf){0};
 	apd_check_session_run(session, &run, 1);
 }
 
@@ -104,11 +109,11 @@ static void ask_and_tell(struct apd_check_session *session, uint32_t agent)
 	if (!run_to_question(session, agent, &input))
 		return;
 	fwrite(&agent, sizeof(agent), 1, pipe_file);
-	put(&input.input);
-	put(&input.messages);
 	put(&input.config);
 	put(&input.resume);
 	put(&input.continuation);
+	put(&input.values);
+	put(&input.transcript);
 	apd_check_input_finish(&input);
 }
 
@@ -127,8 +132,9 @@ static void take_told(void)
 		struct apd_check_input *input = &told[n_told].input;
 
 		if (fread(&told[n_told].agent, sizeof(told[n_told].agent), 1, pipe_file) != 1 ||
-			!take(&input->input) || !take(&input->messages) || !take(&input->config) ||
-			!take(&input->resume) || !take(&input->continuation))
+			!take(&input->config) || !take(&input->resume) ||
+			!take(&input->continuation) || !take(&input->values) ||
+			!take(&input->transcript))
 			return;
 		n_told++;
 	}

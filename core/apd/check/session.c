@@ -219,6 +219,8 @@ void apd_check_input_finish(struct apd_check_input *input)
 	apd_buf_finish(&input->config);
 	apd_buf_finish(&input->resume);
 	apd_buf_finish(&input->continuation);
+	apd_buf_finish(&input->values);
+	apd_buf_finish(&input->transcript);
 }
 
 void apd_check_each_agent(

@@ -27,8 +27,11 @@ struct apd_check_session {
 /* What is asked of an agent. Zeroed it is nothing at all. */
 struct apd_check_input {
 	struct apd_buf input, messages, config; /* empty: absent, but for config */
-	struct apd_buf resume, continuation;
+	/* Of a run that goes on behind questions. */
+	struct apd_buf resume, continuation, values, transcript;
 };
+
+struct apd_check_kept;
 
 /* One run: what is to be done, and what came of it. */
 struct apd_check_run {
@@ -47,7 +50,8 @@ struct apd_check_run {
 	ap_status status;
 	uint32_t events, commits;
 	char code[64], message[160];
-	struct apd_check_input *answers; /* where questions and continuation go, or NULL */
+	struct apd_check_input *answers; /* where what the run leaves for the next goes, or NULL */
+	struct apd_check_kept *kept;
 };
 
 /* Starts the worker and takes its HELLO: 0, or -1 when the check has failed. */

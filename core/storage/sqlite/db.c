@@ -203,13 +203,3 @@ int apd_db_int(sqlite3 *db, const char *sql, int64_t *ret_value)
 	sqlite3_finalize(stmt);
 	return rc == SQLITE_DONE ? -ENODATA : apd_db_errno(rc);
 }
-
-void apd_db_bind_id(sqlite3_stmt *stmt, int i, const struct apd_id *id)
-{
-	sqlite3_bind_blob(stmt, i, id->bytes, sizeof(id->bytes), SQLITE_STATIC);
-}
-
-void apd_db_bind_str(sqlite3_stmt *stmt, int i, struct apd_str s)
-{
-	sqlite3_bind_text64(stmt, i, s.ptr, s.len, SQLITE_STATIC, SQLITE_UTF8);
-}

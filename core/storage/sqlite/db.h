@@ -59,4 +59,30 @@ void apd_db_bind_id(sqlite3_stmt *stmt, int i, const struct apd_id *id);
 /* Binds a text, NULL when it is absent; borrowed likewise. */
 void apd_db_bind_str(sqlite3_stmt *stmt, int i, struct apd_str s);
 
+/* Binds bytes, NULL when they are absent; borrowed likewise. */
+void apd_db_bind_bytes(sqlite3_stmt *stmt, int i, struct apd_str s);
+
+/* Reads a column of 16 bytes; false if it is something else. */
+bool apd_db_column_id(sqlite3_stmt *stmt, int column, struct apd_id *ret_id);
+
+/* The same for a column that may be NULL. */
+bool apd_db_column_id_or_null(sqlite3_stmt *stmt, int column, bool *ret_has, struct apd_id *ret_id);
+
+/* Reads a text column, absent for NULL; borrowed until the next step. False if it is neither. */
+bool apd_db_column_text(sqlite3_stmt *stmt, int column, struct apd_str *ret_text);
+
+/* The same for bytes. */
+bool apd_db_column_bytes(sqlite3_stmt *stmt, int column, struct apd_str *ret_bytes);
+
+/*
+ * Reads a text column that holds a JSON object or NULL, or likewise an array. Only the brackets are
+ * looked at: what is within was checked when it came.
+ */
+bool apd_db_column_object(sqlite3_stmt *stmt, int column, struct apd_str *ret_text);
+bool apd_db_column_array(sqlite3_stmt *stmt, int column, struct apd_str *ret_text);
+
+/* Reads a column that is a number within bounds. */
+bool apd_db_column_int(
+	sqlite3_stmt *stmt, int column, int64_t least, int64_t most, int64_t *ret_value);
+
 #endif

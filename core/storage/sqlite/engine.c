@@ -25,11 +25,25 @@ static void load(struct apd_storage *storage, struct apd_load *load_job)
 	apd_readers_load(&sqlite_of(storage)->readers, load_job);
 }
 
+static void search_threads(struct apd_storage *storage, struct apd_thread_search *search)
+{
+	apd_readers_search_threads(&sqlite_of(storage)->readers, search);
+}
+
+static void read_history(struct apd_storage *storage, struct apd_history_read *read)
+{
+	apd_readers_read_history(&sqlite_of(storage)->readers, read);
+}
+
 static const struct apd_storage_ops sqlite_ops = {
 	.commit = commit,
 	.load = load,
 	.get_run = apd_sqlite_get_run,
+	.get_thread = apd_sqlite_get_thread,
 	.search_runs = apd_sqlite_search_runs,
+	.search_threads = search_threads,
+	.read_history = read_history,
+	.read_outbox = apd_sqlite_read_outbox,
 	.sweep = apd_sqlite_sweep,
 	.stats = apd_sqlite_stats,
 };
@@ -175,18 +189,31 @@ void apd_sqlite_stats(struct apd_storage *storage, struct apd_storage_stats *ret
 	ret_stats->wal_bytes = (uint64_t)pages * (APD_DB_PAGE_SIZE + 24);
 }
 
-int apd_sqlite_get_run(
-	struct apd_storage *storage, const struct apd_id *run_id, struct apd_run_row **ret_row)
+int apd_sqlite_get_run(struct apd_storage *storage, const struct apd_id *run_id, bool with_output,
+	struct apd_run_row **ret_row)
 {
-	return apd_keyed_get_run(&sqlite_of(storage)->keyed, run_id, ret_row);
+	return apd_keyed_get_run(&sqlite_of(storage)->keyed, run_id, with_output, ret_row);
+}
+
+int apd_sqlite_get_thread(struct apd_storage *storage, const struct apd_id *thread_id,
+	struct apd_thread_view *ret_view)
+{
+	return apd_keyed_get_thread(&sqlite_of(storage)->keyed, thread_id, ret_view);
+}
+
+int apd_sqlite_read_outbox(struct apd_storage *storage, int64_t now_us, uint32_t limit,
+	struct apd_outbox_row ***ret_rows, size_t *ret_n, int64_t *ret_next_us)
+{
+	return apd_keyed_read_outbox(
+		&sqlite_of(storage)->keyed, now_us, limit, ret_rows, ret_n, ret_next_us);
 }
 
 void apd_sqlite_search_runs(struct apd_storage *storage, struct apd_run_search *search)
 {
-	apd_readers_search(&sqlite_of(storage)->readers, search);
+	apd_readers_search_runs(&sqlite_of(storage)->readers, search);
 }
 
-void apd_sqlite_sweep(struct apd_storage *storage, int64_t ended_before_us, uint32_t max)
+void apd_sqlite_sweep(struct apd_storage *storage, const struct apd_sweep *sweep)
 {
-	apd_writer_sweep(&sqlite_of(storage)->writer, ended_before_us, max);
+	apd_writer_sweep(&sqlite_of(storage)->writer, sweep);
 }

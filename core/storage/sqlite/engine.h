@@ -39,21 +39,20 @@ void apd_sqlite_close(struct apd_storage *storage);
 void apd_sqlite_stats(struct apd_storage *storage, struct apd_storage_stats *ret_stats);
 
 /*
- * Keyed reads, for HTTP threads: quick, blocking, on a connection of the
- * calling thread's own (made at its first call). 0 with a reference, -ENOENT,
- * or a negative errno. [any]
+ * Keyed reads: quick, blocking, on a connection of the calling thread's own
+ * (made at its first call). What they give is in apd_storage_ops. [any]
  */
-int apd_sqlite_get_run(
-	struct apd_storage *storage, const struct apd_id *run_id, struct apd_run_row **ret_row);
+int apd_sqlite_get_run(struct apd_storage *storage, const struct apd_id *run_id, bool with_output,
+	struct apd_run_row **ret_row);
+int apd_sqlite_get_thread(struct apd_storage *storage, const struct apd_id *thread_id,
+	struct apd_thread_view *ret_view);
+int apd_sqlite_read_outbox(struct apd_storage *storage, int64_t now_us, uint32_t limit,
+	struct apd_outbox_row ***ret_rows, size_t *ret_n, int64_t *ret_next_us);
 
 /* A search on a reader thread: apd_storage_ops.search_runs. */
 void apd_sqlite_search_runs(struct apd_storage *storage, struct apd_run_search *search);
 
-/*
- * Removes ephemeral runs that ended before a time, at most `max` of them.
- * Returns at once: the writer does it in small steps between batches. A later
- * call replaces one that is not through. [any]
- */
-void apd_sqlite_sweep(struct apd_storage *storage, int64_t ended_before_us, uint32_t max);
+/* Lets the writer remove what is old between batches: apd_storage_ops.sweep. [any] */
+void apd_sqlite_sweep(struct apd_storage *storage, const struct apd_sweep *sweep);
 
 #endif

@@ -6,11 +6,20 @@
 #include <sqlite3.h>
 #include <stdatomic.h>
 
+#include "base/json_scan.h"
 #include "storage/sqlite/engine.h"
+#include "storage/sqlite/reads.h"
 
-/* What a batch's operations become; prepared once on the writer's connection. */
-struct apd_apply {
-	sqlite3 *db;
+/* Numbers of threads that were looked up lately. All zero is empty. */
+struct apd_tid_cache {
+	struct {
+		struct apd_id thread_id;
+		int64_t tid; /* 0: a free place */
+	} items[1024];
+};
+
+/* The statements that write; prepared once on the writer's connection. */
+struct apd_write_stmts {
 	sqlite3_stmt *begin;
 	sqlite3_stmt *commit;
 	sqlite3_stmt *rollback;
@@ -19,14 +28,47 @@ struct apd_apply {
 	sqlite3_stmt *release;
 	sqlite3_stmt *run_put;
 	sqlite3_stmt *run_delete;
-	sqlite3_stmt *thread_put;
+	sqlite3_stmt *run_tag_put;
+	sqlite3_stmt *run_tag_delete;
+	sqlite3_stmt *thread_find;
+	sqlite3_stmt *thread_insert;
+	sqlite3_stmt *thread_update;
+	sqlite3_stmt *thread_metadata;
 	sqlite3_stmt *thread_delete;
-	sqlite3_stmt *thread_delete_runs;
-	sqlite3_stmt *sweep;
+	sqlite3_stmt *thread_tag_put;
+	sqlite3_stmt *thread_tag_delete;
+	sqlite3_stmt *checkpoint_put;
+	sqlite3_stmt *checkpoint_undo;
+	sqlite3_stmt *checkpoint_copy;
+	sqlite3_stmt *outbox_put;
+	sqlite3_stmt *outbox_delete;
+	sqlite3_stmt *purge_put;
+	sqlite3_stmt *purge_first;
+	sqlite3_stmt *purge_checkpoint;
+	sqlite3_stmt *purge_run;
+	sqlite3_stmt *purge_end;
+	sqlite3_stmt *sweep_run;
+	sqlite3_stmt *sweep_thread;
+	sqlite3_stmt *sweep_last_use;
+	sqlite3_stmt *sweep_later;
 };
 
 /* Prepares the statements. Returns 0 or a negative errno. */
+int apd_write_prepare(struct apd_write_stmts *stmts, sqlite3 *db);
+
+/* What turns batches into statements. */
+struct apd_apply {
+	sqlite3 *db;
+	struct apd_write_stmts stmts;
+	struct apd_tid_cache tids;
+	int64_t next_tid;
+	struct apd_json json; /* for scanning metadata */
+	bool deleted_threads; /* something may be left to purge */
+};
+
+/* Prepares all. Returns 0 or a negative errno. */
 int apd_apply_init(struct apd_apply *apply, sqlite3 *db);
+void apd_apply_finish(struct apd_apply *apply);
 
 /*
  * Applies all batches of a list in one transaction. Returns 0 when it is
@@ -35,8 +77,47 @@ int apd_apply_init(struct apd_apply *apply, sqlite3 *db);
  */
 int apd_apply_batches(struct apd_apply *apply, struct apd_list *batches, int *results);
 
-/* Removes at most n ended ephemeral runs; how many, or a negative errno. */
-int apd_apply_sweep(struct apd_apply *apply, int64_t ended_before_us, uint32_t n);
+/* apply_run.c: runs, within a transaction; 0 or a negative errno. */
+int apd_apply_run_put(struct apd_apply *apply, const struct apd_run_row *row);
+int apd_apply_run_delete(struct apd_apply *apply, const struct apd_id *run_id, uint32_t *missing);
+
+/* Runs a statement that deletes runs and returns their run_id and metadata; how many. */
+int apd_apply_run_delete_by(struct apd_apply *apply, sqlite3_stmt *stmt);
+
+/* apply_thread.c: threads and their checkpoints, likewise. */
+
+/* The number of a thread; -ENOENT if there is none. */
+int apd_apply_find_thread(
+	struct apd_apply *apply, const struct apd_id *thread_id, int64_t *ret_tid);
+
+int apd_apply_thread_put(
+	struct apd_apply *apply, const struct apd_thread_row *row, bool replaces);
+int apd_apply_thread_delete(
+	struct apd_apply *apply, const struct apd_id *thread_id, uint32_t *missing);
+int apd_apply_thread_copy(struct apd_apply *apply, const struct apd_id *from_id,
+	const struct apd_thread_row *to, uint32_t *missing);
+int apd_apply_checkpoint_put(struct apd_apply *apply, const struct apd_checkpoint_row *row);
+int apd_apply_checkpoint_undo(
+	struct apd_apply *apply, const struct apd_id *thread_id, const struct apd_id *after);
+
+/* What the writer removes between two groups of batches. */
+struct apd_chores {
+	struct apd_sweep sweep;
+	uint32_t runs_left; /* of the sweep */
+	uint32_t threads_left;
+	bool purge; /* there may be something left of deleted threads */
+};
+
+static inline bool apd_chores_due(const struct apd_chores *chores)
+{
+	return chores->runs_left || chores->threads_left || chores->purge;
+}
+
+/*
+ * Does some milliseconds of them in one transaction, and notes what is left.
+ * Returns 0 or a negative errno. [the writer]
+ */
+int apd_chores_step(struct apd_chores *chores, struct apd_apply *apply);
 
 /*
  * Copies the WAL back into the database, so that commits never do. It is asked
@@ -80,11 +161,12 @@ struct apd_writer {
 	bool dozing; /* only lazy batches wait: it sleeps until they have waited enough */
 	bool urgent; /* something waits that is not lazy, or there is enough of it */
 	bool stop;
-	int64_t sweep_before_us;
-	uint32_t sweep_left;
+	struct apd_sweep sweep;
+	bool sweep_asked;
 	/* the thread's */
 	sqlite3 *db;
 	struct apd_apply apply;
+	struct apd_chores chores;
 	struct apd_list taken;
 	struct apd_mailbox *mailbox;
 	struct apd_checkpointer *checkpointer;
@@ -103,7 +185,7 @@ int apd_writer_start(struct apd_writer *writer, sqlite3 *db, struct apd_mailbox 
 void apd_writer_stop(struct apd_writer *writer);
 
 void apd_writer_commit(struct apd_writer *writer, struct apd_batch *batch);
-void apd_writer_sweep(struct apd_writer *writer, int64_t ended_before_us, uint32_t max);
+void apd_writer_sweep(struct apd_writer *writer, const struct apd_sweep *sweep);
 
 /* Prepared searches of a connection, made as they are needed. */
 struct apd_search_cache {
@@ -111,24 +193,27 @@ struct apd_search_cache {
 };
 
 /* Runs a search; the caller limits its time. Returns 0 or a negative errno. */
-int apd_search_run(struct apd_search_cache *cache, sqlite3 *db, struct apd_run_search *search);
+int apd_search_run(
+	struct apd_search_cache *cache, struct apd_reads *reads, struct apd_run_search *search);
+
+/* The same for threads and for a history. */
+int apd_search_threads(struct apd_reads *reads, struct apd_thread_search *search);
+int apd_read_history(struct apd_reads *reads, struct apd_history_read *read);
 
 /* What waits for a reader, and the threads that serve it. */
 struct apd_reader_queue {
 	pthread_mutex_t mutex;
 	pthread_cond_t wake;
-	struct apd_list jobs; /* links of loads or of searches */
+	struct apd_list jobs;
 	bool stop;
 };
 
 struct apd_reader {
 	struct apd_readers *readers;
 	struct apd_reader_queue *queue;
-	void (*serve)(struct apd_reader *reader, struct apd_list *job, int refusal);
 	pthread_t thread;
-	sqlite3 *db;
+	struct apd_reads reads;
 	struct apd_search_cache cache;
-	int64_t deadline_ns;
 };
 
 /*
@@ -151,7 +236,9 @@ int apd_readers_start(
 void apd_readers_stop(struct apd_readers *readers);
 
 void apd_readers_load(struct apd_readers *readers, struct apd_load *load);
-void apd_readers_search(struct apd_readers *readers, struct apd_run_search *search);
+void apd_readers_search_runs(struct apd_readers *readers, struct apd_run_search *search);
+void apd_readers_search_threads(struct apd_readers *readers, struct apd_thread_search *search);
+void apd_readers_read_history(struct apd_readers *readers, struct apd_history_read *read);
 
 /* Connections of other threads for keyed reads, one each. */
 struct apd_keyed {
@@ -166,8 +253,12 @@ void apd_keyed_init(struct apd_keyed *keyed, const char *path);
 /* Closes all connections; no thread may be reading. */
 void apd_keyed_finish(struct apd_keyed *keyed);
 
-int apd_keyed_get_run(
-	struct apd_keyed *keyed, const struct apd_id *run_id, struct apd_run_row **ret_row);
+int apd_keyed_get_run(struct apd_keyed *keyed, const struct apd_id *run_id, bool with_output,
+	struct apd_run_row **ret_row);
+int apd_keyed_get_thread(
+	struct apd_keyed *keyed, const struct apd_id *thread_id, struct apd_thread_view *ret_view);
+int apd_keyed_read_outbox(struct apd_keyed *keyed, int64_t now_us, uint32_t limit,
+	struct apd_outbox_row ***ret_rows, size_t *ret_n, int64_t *ret_next_us);
 
 struct apd_sqlite {
 	struct apd_storage base;

@@ -10,13 +10,12 @@
 
 #include "storage/sqlite/db.h"
 #include "storage/sqlite/internal.h"
-#include "storage/sqlite/row_sql.h"
+#include "storage/sqlite/thread_sql.h"
 
 struct connection {
 	struct apd_list link;
 	uint64_t thread; /* whose it is */
-	sqlite3 *db;
-	sqlite3_stmt *get_run;
+	struct apd_reads reads;
 };
 
 /* What this thread used last; valid only while the serial is the storage's. */
@@ -51,7 +50,7 @@ void apd_keyed_finish(struct apd_keyed *keyed)
 	struct connection *connection, *next;
 
 	apd_list_each_safe (connection, next, &keyed->connections, link) {
-		apd_db_close(connection->db);
+		apd_reads_close(&connection->reads);
 		free(connection);
 	}
 	pthread_mutex_destroy(&keyed->mutex);
@@ -64,13 +63,8 @@ static int connect_thread(struct apd_keyed *keyed, struct connection **ret_conne
 	int r;
 
 	connection->thread = this_thread();
-	r = apd_db_open(keyed->path, APD_DB_READER, false, &connection->db);
-	if (r == 0)
-		r = apd_db_prepare(connection->db,
-			"SELECT " APD_RUN_COLUMNS " FROM run WHERE run_id = ?1",
-			&connection->get_run);
+	r = apd_reads_open(&connection->reads, keyed->path);
 	if (r < 0) {
-		apd_db_close(connection->db);
 		free(connection);
 		return r;
 	}
@@ -98,7 +92,8 @@ static struct connection *find(struct apd_keyed *keyed)
 	return found;
 }
 
-static int connection_of(struct apd_keyed *keyed, struct connection **ret_connection)
+/* What this thread reads with. */
+static int reads_of(struct apd_keyed *keyed, struct apd_reads **ret_reads)
 {
 	struct connection *connection;
 	int r = 0;
@@ -112,25 +107,90 @@ static int connection_of(struct apd_keyed *keyed, struct connection **ret_connec
 		last.serial = keyed->serial;
 		last.connection = connection;
 	}
-	*ret_connection = last.connection;
+	*ret_reads = &last.connection->reads;
 	return 0;
 }
 
-int apd_keyed_get_run(
-	struct apd_keyed *keyed, const struct apd_id *run_id, struct apd_run_row **ret_row)
+int apd_keyed_get_run(struct apd_keyed *keyed, const struct apd_id *run_id, bool with_output,
+	struct apd_run_row **ret_row)
 {
-	struct connection *connection;
-	int rc, r;
+	struct apd_reads *reads;
+	int r = reads_of(keyed, &reads);
 
-	r = connection_of(keyed, &connection);
+	if (r == 0 && with_output)
+		r = apd_reads_begin(reads);
 	if (r < 0)
 		return r;
-	apd_db_bind_id(connection->get_run, 1, run_id);
-	rc = sqlite3_step(connection->get_run);
-	if (rc == SQLITE_ROW)
-		r = apd_run_row_read(connection->get_run, ret_row);
-	else
-		r = rc == SQLITE_DONE ? -ENOENT : apd_db_errno(rc);
-	sqlite3_reset(connection->get_run);
+	r = apd_view_get_run(reads, run_id, with_output, ret_row);
+	apd_reads_end(reads);
+	return r;
+}
+
+int apd_keyed_get_thread(
+	struct apd_keyed *keyed, const struct apd_id *thread_id, struct apd_thread_view *ret_view)
+{
+	struct apd_reads *reads;
+	int r = reads_of(keyed, &reads);
+
+	if (r == 0)
+		r = apd_reads_begin(reads);
+	if (r < 0)
+		return r;
+	r = apd_view_get_thread(reads, thread_id, ret_view);
+	apd_reads_end(reads);
+	return r;
+}
+
+/* Reads the due rows of a bound statement, and when the one after them is due. */
+static int read_due(sqlite3_stmt *stmt, int64_t now_us, struct apd_outbox_row **rows,
+	uint32_t limit, size_t *n, int64_t *ret_next_us)
+{
+	int rc, r = 0;
+
+	*ret_next_us = INT64_MAX;
+	while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+		struct apd_outbox_row *row;
+
+		r = apd_outbox_row_read(stmt, &row);
+		if (r < 0)
+			return r;
+		if (*n == limit || row->next_us > now_us) {
+			*ret_next_us = row->next_us;
+			apd_outbox_row_unref(row);
+			return 0;
+		}
+		rows[(*n)++] = row;
+	}
+	return apd_db_errno(rc);
+}
+
+int apd_keyed_read_outbox(struct apd_keyed *keyed, int64_t now_us, uint32_t limit,
+	struct apd_outbox_row ***ret_rows, size_t *ret_n, int64_t *ret_next_us)
+{
+	struct apd_outbox_row **rows;
+	struct apd_reads *reads;
+	sqlite3_stmt *stmt;
+	size_t n = 0;
+	int64_t next_us;
+	int r;
+
+	r = reads_of(keyed, &reads);
+	if (r == 0)
+		r = apd_reads_stmt(reads, APD_READ_OUTBOX, &stmt);
+	if (r < 0)
+		return r;
+	rows = apd_calloc(limit ? limit : 1, sizeof(struct apd_outbox_row *));
+	sqlite3_bind_int64(stmt, 1, (int64_t)limit + 1);
+	r = read_due(stmt, now_us, rows, limit, &n, &next_us);
+	sqlite3_reset(stmt);
+	if (r == 0) {
+		*ret_rows = rows;
+		*ret_n = n;
+		*ret_next_us = next_us;
+		return 0;
+	}
+	while (n > 0)
+		apd_outbox_row_unref(rows[--n]);
+	free(rows);
 	return r;
 }

@@ -9,8 +9,14 @@
 /* Marks a database as apd's ("apd" and a version of the file's kind). */
 #define APD_APPLICATION_ID 0x61706401
 
+/* One step: SQL, and then what SQL cannot say. */
+struct apd_schema_step {
+	const char *sql;
+	int (*fill)(sqlite3 *db); /* 0 or a negative errno; may be NULL */
+};
+
 /* Step i leads from version i to version i + 1. Steps are never changed once released. */
-extern const char *const apd_schema_steps[];
+extern const struct apd_schema_step apd_schema_steps[];
 extern const unsigned apd_schema_version;
 
 /*
@@ -19,7 +25,7 @@ extern const unsigned apd_schema_version;
  * another negative errno with the database at the version it reached. `error`
  * gets a sentence.
  */
-int apd_schema_migrate(
-	sqlite3 *db, const char *path, const char *const *steps, unsigned n, struct apd_buf *error);
+int apd_schema_migrate(sqlite3 *db, const char *path, const struct apd_schema_step *steps,
+	unsigned n, struct apd_buf *error);
 
 #endif

@@ -1,4 +1,4 @@
-/* Reader threads: loads for the runtime, searches within a time budget. */
+/* Reader threads: loads for the runtime, searches and histories within a time budget. */
 #include <errno.h>
 #include <stdlib.h>
 
@@ -6,10 +6,16 @@
 #include "base/log.h"
 #include "storage/sqlite/db.h"
 #include "storage/sqlite/internal.h"
-#include "storage/sqlite/row_sql.h"
 
 /* Virtual machine steps between two looks at the clock: some ten microseconds. */
 #define BUDGET_STEPS 200
+
+/* What a reader has to do. */
+struct job {
+	struct apd_list link;
+	void (*serve)(struct apd_reader *reader, void *what, int refusal);
+	void *what;
+};
 
 /* A load on its way back to the runtime. */
 struct answer {
@@ -26,79 +32,71 @@ static void deliver(struct apd_task *task)
 	free(answer);
 }
 
-/* Reads all runs that have not ended; oldest first. */
-static int load_active(sqlite3 *db, struct apd_load *load)
-{
-	sqlite3_stmt *stmt;
-	int r;
-
-	r = apd_db_prepare(db,
-		"SELECT " APD_RUN_COLUMNS " FROM run INDEXED BY run_status"
-		" WHERE status = 0 AND status <> 1" /* the index's own words, or it is not used */
-		" ORDER BY run_id",
-		&stmt);
-	if (r < 0)
-		return r;
-	r = apd_run_rows_read(stmt, SIZE_MAX, &load->runs, &load->n_runs);
-	sqlite3_finalize(stmt);
-	return r;
-}
-
-/* Looks whether a thread exists. */
-static int load_thread(struct apd_reader *reader, struct apd_load *load)
-{
-	/* This reader has no searches, so the first slot of their cache is free. */
-	sqlite3_stmt **stmt = &reader->cache.stmts[0];
-	int rc, r = 0;
-
-	if (!*stmt)
-		r = apd_db_prepare(reader->db, "SELECT 1 FROM thread WHERE thread_id = ?1", stmt);
-	if (r < 0)
-		return r;
-	apd_db_bind_id(*stmt, 1, &load->id);
-	rc = sqlite3_step(*stmt);
-	sqlite3_reset(*stmt);
-	if (rc == SQLITE_ROW || rc == SQLITE_DONE)
-		load->found = rc == SQLITE_ROW;
-	return apd_db_errno(rc);
-}
-
-static int run_load(struct apd_reader *reader, struct apd_load *load)
-{
-	switch (load->type) {
-	case APD_LOAD_ACTIVE_RUNS:
-		return load_active(reader->db, load);
-	case APD_LOAD_THREAD:
-		return load_thread(reader, load);
-	}
-	return -EINVAL;
-}
-
-static void serve_load(struct apd_reader *reader, struct apd_list *job, int refusal)
+static void serve_load(struct apd_reader *reader, void *what, int refusal)
 {
 	struct answer *answer = apd_malloc(sizeof(*answer));
 
-	answer->load = apd_container_of(job, struct apd_load, link);
-	answer->result = refusal ? refusal : run_load(reader, answer->load);
+	answer->load = what;
+	answer->result = refusal ? refusal : apd_reads_begin(&reader->reads);
+	if (answer->result == 0)
+		answer->result = apd_view_load(&reader->reads, answer->load);
+	apd_reads_end(&reader->reads);
 	answer->task.run = deliver;
 	apd_mailbox_post(reader->readers->mailbox, &answer->task);
 }
 
-static void serve_search(struct apd_reader *reader, struct apd_list *job, int refusal)
+/* Starts the clock of a search, and the moment that it sees. */
+static int begin(struct apd_reader *reader)
 {
-	struct apd_run_search *search = apd_container_of(job, struct apd_run_search, link);
+	reader->reads.deadline_ns =
+		apd_clock_mono_ns() + reader->readers->budget_ms * APD_NS_PER_MS;
+	return apd_reads_begin(&reader->reads);
+}
 
-	reader->deadline_ns = apd_clock_mono_ns() + reader->readers->budget_ms * APD_NS_PER_MS;
-	search->done(
-		search, refusal ? refusal : apd_search_run(&reader->cache, reader->db, search));
+/* Ends what begin() began; the connection takes statements again. */
+static void end(struct apd_reader *reader)
+{
+	reader->reads.deadline_ns = 0;
+	apd_reads_end(&reader->reads);
+}
+
+static void serve_run_search(struct apd_reader *reader, void *what, int refusal)
+{
+	struct apd_run_search *search = what;
+	int r = refusal ? refusal : begin(reader);
+
+	if (r == 0)
+		r = apd_search_run(&reader->cache, &reader->reads, search);
+	end(reader);
+	search->done(search, r);
+}
+
+static void serve_thread_search(struct apd_reader *reader, void *what, int refusal)
+{
+	struct apd_thread_search *search = what;
+	int r = refusal ? refusal : begin(reader);
+
+	if (r == 0)
+		r = apd_search_threads(&reader->reads, search);
+	end(reader);
+	search->done(search, r);
+}
+
+static void serve_history(struct apd_reader *reader, void *what, int refusal)
+{
+	struct apd_history_read *read = what;
+	int r = refusal ? refusal : begin(reader);
+
+	if (r == 0)
+		r = apd_read_history(&reader->reads, read);
+	end(reader);
+	read->done(read, r);
 }
 
 /* Called by SQLite in the middle of a search; anything but 0 ends it. */
 static int over_budget(void *data)
 {
-	const struct apd_reader *reader = data;
-
-	return apd_clock_mono_ns() >= reader->deadline_ns;
+	return apd_reads_check_time(data) < 0;
 }
 
 static void *reader_main(void *data)
@@ -108,18 +106,19 @@ static void *reader_main(void *data)
 
 	pthread_mutex_lock(&queue->mutex);
 	for (;;) {
-		struct apd_list *job;
+		struct job *job;
 		int refusal;
 
 		while (apd_list_empty(&queue->jobs) && !queue->stop)
 			pthread_cond_wait(&queue->wake, &queue->mutex);
 		if (apd_list_empty(&queue->jobs))
 			break;
-		job = queue->jobs.next;
-		apd_list_remove(job);
+		job = apd_list_first(&queue->jobs, struct job, link);
+		apd_list_remove(&job->link);
 		refusal = queue->stop ? -ECANCELED : 0;
 		pthread_mutex_unlock(&queue->mutex);
-		reader->serve(reader, job, refusal);
+		job->serve(reader, job->what, refusal);
+		free(job);
 		pthread_mutex_lock(&queue->mutex);
 	}
 	pthread_mutex_unlock(&queue->mutex);
@@ -147,10 +146,15 @@ static void queue_finish(struct apd_reader_queue *queue)
 	pthread_mutex_destroy(&queue->mutex);
 }
 
-static void queue_add(struct apd_reader_queue *queue, struct apd_list *job)
+static void queue_add(
+	struct apd_reader_queue *queue, void (*serve)(struct apd_reader *, void *, int), void *what)
 {
+	struct job *job = apd_malloc(sizeof(*job));
+
+	job->serve = serve;
+	job->what = what;
 	pthread_mutex_lock(&queue->mutex);
-	apd_list_append(&queue->jobs, job);
+	apd_list_append(&queue->jobs, &job->link);
 	pthread_mutex_unlock(&queue->mutex);
 	pthread_cond_signal(&queue->wake);
 }
@@ -163,16 +167,16 @@ static int start(struct apd_readers *readers, struct apd_reader *reader, const c
 
 	reader->readers = readers;
 	reader->queue = loads ? &readers->loads : &readers->searches;
-	reader->serve = loads ? serve_load : serve_search;
-	r = apd_db_open(path, APD_DB_READER, false, &reader->db);
+	r = apd_reads_open(&reader->reads, path);
 	if (r < 0)
 		return r;
 	/* A load is keyed, or the one at the start, which takes what it takes. */
 	if (!loads)
-		sqlite3_progress_handler(reader->db, BUDGET_STEPS, over_budget, reader);
+		sqlite3_progress_handler(
+			reader->reads.db, BUDGET_STEPS, over_budget, &reader->reads);
 	r = -pthread_create(&reader->thread, NULL, reader_main, reader);
 	if (r < 0) {
-		apd_db_close(reader->db);
+		apd_reads_close(&reader->reads);
 		return r;
 	}
 	pthread_setname_np(reader->thread, loads ? "apd-load" : "apd-search");
@@ -203,7 +207,7 @@ void apd_readers_stop(struct apd_readers *readers)
 	queue_stop(&readers->searches);
 	for (unsigned i = 0; i < readers->n; i++) {
 		pthread_join(readers->items[i].thread, NULL);
-		apd_db_close(readers->items[i].db);
+		apd_reads_close(&readers->items[i].reads);
 	}
 	queue_finish(&readers->loads);
 	queue_finish(&readers->searches);
@@ -213,10 +217,20 @@ void apd_readers_stop(struct apd_readers *readers)
 
 void apd_readers_load(struct apd_readers *readers, struct apd_load *load)
 {
-	queue_add(&readers->loads, &load->link);
+	queue_add(&readers->loads, serve_load, load);
 }
 
-void apd_readers_search(struct apd_readers *readers, struct apd_run_search *search)
+void apd_readers_search_runs(struct apd_readers *readers, struct apd_run_search *search)
 {
-	queue_add(&readers->searches, &search->link);
+	queue_add(&readers->searches, serve_run_search, search);
+}
+
+void apd_readers_search_threads(struct apd_readers *readers, struct apd_thread_search *search)
+{
+	queue_add(&readers->searches, serve_thread_search, search);
+}
+
+void apd_readers_read_history(struct apd_readers *readers, struct apd_history_read *read)
+{
+	queue_add(&readers->searches, serve_history, read);
 }

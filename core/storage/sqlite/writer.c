@@ -18,9 +18,6 @@
 /* How long batches that nobody waits for may wait for company. */
 #define LAZY_NS (20 * APD_NS_PER_MS)
 
-/* Rows that a sweep removes between two groups. */
-#define SWEEP_STEP 256
-
 /* Batches that were committed together, on their way back to the runtime. */
 struct group {
 	struct apd_task task;
@@ -48,10 +45,16 @@ static size_t batch_bytes(const struct apd_batch *batch)
 	size_t bytes = 0;
 
 	for (uint32_t i = 0; i < batch->n_ops; i++) {
-		const struct apd_run_row *row = batch->ops[i].run;
+		const struct apd_op *op = &batch->ops[i];
 
-		if (row)
-			bytes += row->request.len + row->output.len + row->error.len;
+		if (op->run)
+			bytes += op->run->request.len + op->run->output.len + op->run->error.len;
+		if (op->checkpoint)
+			bytes += op->checkpoint->patch.len;
+		if (op->thread)
+			bytes += op->thread->text ? op->thread->text->len : 0;
+		if (op->outbox)
+			bytes += op->outbox->body.len;
 	}
 	return bytes;
 }
@@ -129,31 +132,41 @@ static void commit_group(struct apd_writer *writer)
 	apd_mailbox_post(writer->mailbox, &group->task);
 }
 
-/* Removes one step's worth of old runs. */
-static void sweep_step(struct apd_writer *writer)
+/* Takes over what a sweep asked for. */
+static void take_sweep(struct apd_writer *writer)
 {
-	int64_t before_us;
-	uint32_t n;
-	int r;
+	struct apd_chores *chores = &writer->chores;
 
 	pthread_mutex_lock(&writer->mutex);
-	before_us = writer->sweep_before_us;
-	n = writer->sweep_left < SWEEP_STEP ? writer->sweep_left : SWEEP_STEP;
-	writer->sweep_left -= n;
+	if (writer->sweep_asked) {
+		writer->sweep_asked = false;
+		chores->sweep = writer->sweep;
+		chores->runs_left = chores->sweep.runs_before_us ? chores->sweep.max : 0;
+		chores->threads_left = chores->sweep.threads_before_us ? chores->sweep.max : 0;
+		chores->purge = true;
+	}
 	pthread_mutex_unlock(&writer->mutex);
-	if (n == 0)
+}
+
+/* Removes some of what is to be removed. */
+static void do_chores(struct apd_writer *writer)
+{
+	struct apd_chores *chores = &writer->chores;
+	int r;
+
+	take_sweep(writer);
+	if (writer->apply.deleted_threads)
+		chores->purge = true;
+	writer->apply.deleted_threads = false;
+	if (!apd_chores_due(chores))
 		return;
-	r = apd_apply_sweep(&writer->apply, before_us, n);
-	if (r < 0)
-		apd_log(APD_LOG_WARN, "storage", "cannot remove old runs: %s",
-			sqlite3_errmsg(writer->db));
-	if (r == (int)n)
+	r = apd_chores_step(chores, &writer->apply);
+	if (r == 0)
 		return;
-	/* None are left, or the disk refuses: the next sweep is soon enough. */
-	pthread_mutex_lock(&writer->mutex);
-	if (writer->sweep_before_us == before_us)
-		writer->sweep_left = 0;
-	pthread_mutex_unlock(&writer->mutex);
+	apd_log(APD_LOG_WARN, "storage", "cannot remove what is old: %s", strerror(-r));
+	/* The disk refuses: the next sweep is soon enough. */
+	chores->runs_left = chores->threads_left = 0;
+	chores->purge = false;
 }
 
 /* A time so many nanoseconds from now, for a wait. */
@@ -170,7 +183,7 @@ static void doze(struct apd_writer *writer)
 	struct timespec until = after_ns(LAZY_NS);
 
 	writer->dozing = true;
-	while (!writer->urgent && !writer->sweep_left && !writer->stop)
+	while (!writer->urgent && !writer->sweep_asked && !writer->stop)
 		if (pthread_cond_timedwait(&writer->wake, &writer->mutex, &until) == ETIMEDOUT)
 			break;
 	writer->dozing = false;
@@ -179,16 +192,16 @@ static void doze(struct apd_writer *writer)
 /* Waits for work and takes all batches there are; false when the thread has to end. */
 static bool wait_for_work(struct apd_writer *writer)
 {
-	bool work;
+	bool chores = apd_chores_due(&writer->chores), work;
 
 	pthread_mutex_lock(&writer->mutex);
-	while (apd_list_empty(&writer->taken) && apd_list_empty(&writer->waiting) &&
-		!writer->sweep_left && !writer->stop) {
+	while (apd_list_empty(&writer->taken) && apd_list_empty(&writer->waiting) && !chores &&
+		!writer->sweep_asked && !writer->stop) {
 		writer->idle = true;
 		pthread_cond_wait(&writer->wake, &writer->mutex);
 	}
 	writer->idle = false;
-	if (apd_list_empty(&writer->taken))
+	if (apd_list_empty(&writer->taken) && !chores)
 		doze(writer);
 	apd_list_splice(&writer->taken, &writer->waiting);
 	writer->n_waiting = 0;
@@ -206,7 +219,7 @@ static void *writer_main(void *data)
 		apd_checkpointer_give_way(writer->checkpointer);
 		if (!apd_list_empty(&writer->taken))
 			commit_group(writer);
-		sweep_step(writer);
+		do_chores(writer);
 	}
 	return NULL;
 }
@@ -224,6 +237,7 @@ int apd_writer_start(struct apd_writer *writer, sqlite3 *db, struct apd_mailbox 
 	struct apd_checkpointer *checkpointer)
 {
 	pthread_condattr_t attr;
+	int64_t purge = 0; /* something that the last life left */
 	int r;
 
 	writer->db = db;
@@ -237,8 +251,11 @@ int apd_writer_start(struct apd_writer *writer, sqlite3 *db, struct apd_mailbox 
 	apd_list_init(&writer->waiting);
 	apd_list_init(&writer->taken);
 	r = apd_apply_init(&writer->apply, db);
+	if (r == 0)
+		r = apd_db_int(db, "SELECT EXISTS (SELECT 1 FROM purge)", &purge);
 	if (r < 0)
 		return r;
+	writer->chores.purge = purge;
 	sqlite3_wal_hook(db, committed, checkpointer);
 	r = -pthread_create(&writer->thread, NULL, writer_main, writer);
 	if (r < 0)
@@ -258,6 +275,7 @@ void apd_writer_stop(struct apd_writer *writer)
 	pthread_mutex_unlock(&writer->mutex);
 	pthread_join(writer->thread, NULL);
 	writer->running = false;
+	apd_apply_finish(&writer->apply);
 	pthread_cond_destroy(&writer->wake);
 	pthread_mutex_destroy(&writer->mutex);
 }
@@ -279,11 +297,11 @@ void apd_writer_commit(struct apd_writer *writer, struct apd_batch *batch)
 		pthread_cond_signal(&writer->wake);
 }
 
-void apd_writer_sweep(struct apd_writer *writer, int64_t ended_before_us, uint32_t max)
+void apd_writer_sweep(struct apd_writer *writer, const struct apd_sweep *sweep)
 {
 	pthread_mutex_lock(&writer->mutex);
-	writer->sweep_before_us = ended_before_us;
-	writer->sweep_left = max;
+	writer->sweep = *sweep;
+	writer->sweep_asked = true;
 	pthread_cond_signal(&writer->wake);
 	pthread_mutex_unlock(&writer->mutex);
 }

@@ -237,6 +237,7 @@ static void the_host_gets_its_part(void **state)
 	assert_int_equal(host.max_attempts, 2);
 	assert_int_equal(host.isolation, APD_ISOLATE_PROCESS);
 	assert_int_equal(host.hello_ns, 5 * APD_NS_PER_S);
+	assert_int_equal(host.create_ns, 30 * APD_NS_PER_S);
 	apd_config_finish(&config);
 }
 

@@ -44,6 +44,22 @@ static void every_operation_has_its_checks(void **state)
 		{API_OP_INFO, false, 0},
 		{API_OP_METRICS, false, 0},
 		{API_OP_OPENAPI, false, 0},
+		{API_OP_CREATE_THREAD, true, 0},
+		{API_OP_SEARCH_THREADS, true, 0},
+		{API_OP_GET_THREAD, false, 1},
+		{API_OP_PATCH_THREAD, true, 1},
+		{API_OP_DELETE_THREAD, false, 1},
+		{API_OP_GET_THREAD_HISTORY, false, 3},
+		{API_OP_COPY_THREAD, false, 1},
+		{API_OP_CREATE_THREAD_RUN, true, 1},
+		{API_OP_LIST_THREAD_RUNS, false, 4},
+		{API_OP_CREATE_AND_WAIT_THREAD_RUN, true, 1},
+		{API_OP_CREATE_AND_STREAM_THREAD_RUN, true, 1},
+		{API_OP_GET_THREAD_RUN, false, 2},
+		{API_OP_DELETE_THREAD_RUN, false, 2},
+		{API_OP_WAIT_THREAD_RUN, false, 2},
+		{API_OP_STREAM_THREAD_RUN, false, 3},
+		{API_OP_CANCEL_THREAD_RUN, false, 4},
 	};
 
 	(void)state;

@@ -198,6 +198,16 @@ static void check_words(const char *pointer, const char *const *words, size_t n)
 	assert_int_equal(i, n);
 }
 
+/* True if an enum has the word; one may be null. */
+static bool has_word(uint32_t list, struct apd_str word)
+{
+	assert_int_not_equal(list, 0);
+	apd_json_each_item (&doc, list, item)
+		if (apd_json_type(&doc, item) == APD_JSON_STRING && apd_json_is(&doc, item, word))
+			return true;
+	return false;
+}
+
 static void words_are_those_of_the_code(void **state)
 {
 	static const char *const errors[] = {
@@ -209,14 +219,24 @@ static void words_are_those_of_the_code(void **state)
 	(void)state;
 	check_words(
 		"#/components/schemas/RunError/properties/code/enum", errors, APD_COUNT(errors));
+	for (int status = APD_THREAD_STATUS_IDLE; status <= APD_THREAD_STATUS_ERROR; status++) {
+		struct apd_str word =
+			apd_str(apd_thread_status_word((enum apd_thread_status)status));
+		uint32_t list = resolve(APD_STR("#/components/schemas/ThreadStatus/enum"));
+		uint32_t filter = resolve(
+			APD_STR("#/components/schemas/ThreadSearch/properties/status/enum"));
+
+		assert_true(has_word(list, word) && has_word(filter, word));
+	}
+	for (int source = APD_SOURCE_INPUT; source <= APD_SOURCE_FORK; source++)
+		assert_true(has_word(
+			resolve(APD_STR("#/components/schemas/Checkpoint/properties/source/enum")),
+			apd_str(apd_checkpoint_source_word((enum apd_checkpoint_source)source))));
 	for (int status = APD_RUN_PENDING; status <= APD_RUN_INTERRUPTED; status++) {
 		struct apd_str word = apd_str(apd_run_status_word((enum apd_run_status)status));
 		uint32_t list = resolve(APD_STR("#/components/schemas/RunStatus/enum"));
-		bool found = false;
 
-		apd_json_each_item (&doc, list, item)
-			found = found || apd_json_is(&doc, item, word);
-		assert_true(found);
+		assert_true(has_word(list, word));
 	}
 }
 
@@ -237,6 +257,27 @@ static void check_matches(const char *schema_name, struct apd_str text)
 	apd_schema_destroy(schema);
 	apd_json_finish(&json);
 	apd_buf_finish(&pointer);
+}
+
+static void threads_match_their_schemas(void **state)
+{
+	struct apd_buf out = {0};
+
+	(void)state;
+	for (int rest = APD_THREAD_IDLE; rest <= APD_THREAD_ERROR; rest++) {
+		struct apd_thread_view view = lab_view((enum apd_thread_rest)rest, rest == 2);
+
+		apd_buf_clear(&out);
+		apd_thread_view_add_json(&out, &view);
+		check_matches("Thread", apd_buf_str(&out));
+		assert_int_equal(
+			strstr(out.data, "\"interrupts\"") != NULL, rest == APD_THREAD_INTERRUPTED);
+		apd_buf_clear(&out);
+		apd_checkpoint_add_state_json(&out, view.head, view.state);
+		check_matches("ThreadState", apd_buf_str(&out));
+		apd_thread_view_finish(&view);
+	}
+	apd_buf_finish(&out);
 }
 
 static void answers_match_their_schemas(void **state)
@@ -278,6 +319,7 @@ int main(void)
 		cmocka_unit_test(the_routes_are_the_operations),
 		cmocka_unit_test(braces_of_paths_are_parameters),
 		cmocka_unit_test(words_are_those_of_the_code),
+		cmocka_unit_test(threads_match_their_schemas),
 		cmocka_unit_test(answers_match_their_schemas),
 	};
 

@@ -56,7 +56,10 @@ static struct apd_state *make_state(const char *patch)
 
 	apd_id_gen_init_random(&gen);
 	assert_int_equal(apd_json_scan(&json, apd_str(patch)), 0);
-	assert_int_equal(apd_state_apply(empty, &json, NULL, NULL, &gen, 1, &state), 0);
+	assert_int_equal(
+		apd_state_apply(empty, &(struct apd_state_change){.patch = &json, .gen = &gen},
+			&state, NULL),
+		0);
 	apd_json_finish(&json);
 	apd_state_unref(empty);
 	return state;

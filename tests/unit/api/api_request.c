@@ -1,11 +1,14 @@
 /* Bodies of a run's creation, made ready for the runtime. */
 #include "lab.h"
 
+#include <stdlib.h>
+
 #include "base/alloc.h"
 
 #define THREAD "0190163d-8694-739b-aea5-966c26f8ad91"
 
 static struct lab *lab;
+static struct apd_request_maker maker;
 
 static int open_lab(void **state)
 {
@@ -13,7 +16,11 @@ static int open_lab(void **state)
 
 	(void)state;
 	lab = lab_create();
+	apd_request_maker_init(&maker);
 	lab_add_agent(lab, "echo", NULL, NULL);
+	agent = lab_add_agent(lab, "mover", NULL, NULL);
+	free((char *)agent->capabilities.ptr);
+	agent->capabilities = apd_str(apd_strdup("{\"ap.flow.goto\":true}"));
 	agent = lab_add_agent(lab, "strict",
 		"{\"type\":\"object\",\"required\":[\"n\"],\"properties\":{\"n\":{\"type\":"
 		"\"integer\"}}}",
@@ -30,6 +37,7 @@ static int open_lab(void **state)
 static int close_lab(void **state)
 {
 	(void)state;
+	apd_request_maker_finish(&maker);
 	lab_destroy(lab);
 	return 0;
 }
@@ -37,22 +45,27 @@ static int close_lab(void **state)
 /* A body that was taken: the spec and what it points into. */
 struct taken {
 	struct apd_json json;
-	struct api_run_body body;
+	struct apd_run_request body;
 	struct apd_problem problem;
 };
 
 static void taken_finish(struct taken *taken)
 {
-	apd_text_unref(taken->body.text);
+	apd_run_request_finish(&taken->body);
 	apd_json_finish(&taken->json);
+}
+
+static int init_on(struct taken *taken, const char *body, const struct apd_id *thread_id)
+{
+	*taken = (struct taken){0};
+	assert_int_equal(apd_json_scan(&taken->json, apd_str(body)), 0);
+	return apd_run_request_init(&maker, lab->agents, &taken->json, thread_id, APD_MODE_WAIT,
+		&taken->body, &taken->problem);
 }
 
 static int init(struct taken *taken, const char *body)
 {
-	*taken = (struct taken){0};
-	assert_int_equal(apd_json_scan(&taken->json, apd_str(body)), 0);
-	return api_run_body_init(lab->api, &lab->api->threads[0], &taken->json, APD_MODE_WAIT,
-		&taken->body, &taken->problem);
+	return init_on(taken, body, NULL);
 }
 
 /* Takes a body that must be good and become this request. */
@@ -284,50 +297,196 @@ static void input_and_config_are_checked_with_the_schemas(void **state)
 	taken_finish(&taken);
 }
 
-static void what_is_not_supported_is_refused_not_ignored(void **state)
+static void another_dialect_is_refused_not_guessed_at(void **state)
 {
 	(void)state;
-	check_refused("{\"agent_id\":\"echo\",\"webhook\":\"http://x/\"}", APD_PROBLEM_UNSUPPORTED,
-		"webhook: webhooks are not supported by this version", "/webhook");
 	check_refused("{\"assistant_id\":\"echo\"}", APD_PROBLEM_UNSUPPORTED,
 		"assistant_id: this server speaks the Agent Protocol: name the agent in agent_id",
 		"/assistant_id");
-	check_refused("{\"agent_id\":\"echo\",\"command\":{}}", APD_PROBLEM_UNSUPPORTED,
-		"command: resuming a run is not supported by this version", "/command");
-	check_refused("{\"agent_id\":\"echo\",\"multitask_strategy\":\"enqueue\"}",
-		APD_PROBLEM_UNSUPPORTED,
-		"multitask_strategy: only \"reject\" is supported by this version", "");
 }
 
-/* The modes of a row whose request has this stream_mode, or none. */
-static unsigned modes_of_row(const char *mode)
+static void the_path_chooses_the_thread(void **state)
 {
-	struct apd_buf request = {0};
-	struct apd_run_row *row;
-	unsigned modes;
+	struct taken taken;
+	struct apd_id id, other;
 
-	apd_buf_lit(&request, "{\"agent_id\":\"a\"");
-	if (mode)
-		apd_buf_addf(&request, ",\"stream_mode\":%s", mode);
-	apd_buf_lit(&request, "}");
-	row = lab_row(APD_RUN_PENDING, request.data);
-	modes = api_modes_of_row(row);
-	apd_run_row_unref(row);
-	apd_buf_finish(&request);
-	return modes;
-}
-
-static void modes_are_words_or_lists(void **state)
-{
 	(void)state;
-	assert_int_equal(modes_of_row(NULL), API_MODE_VALUES);
-	assert_int_equal(modes_of_row("null"), API_MODE_VALUES);
-	assert_int_equal(modes_of_row("\"messages\""), API_MODE_MESSAGES);
+	assert_int_equal(apd_id_parse(APD_STR(THREAD), &id), 0);
+	memset(&other, 7, sizeof(other));
+	assert_int_equal(init_on(&taken, "{\"agent_id\":\"threaded\"}", &id), 0);
+	assert_true(taken.body.spec.has_thread);
+	assert_false(taken.body.spec.create_thread || taken.body.spec.delete_thread);
+	assert_true(apd_id_eq(&taken.body.spec.thread_id, &id));
+	assert_string_equal(taken.body.text->data,
+		"{\"agent_id\":\"threaded\",\"metadata\":{},\"on_completion\":\"keep\","
+		"\"on_disconnect\":\"cancel\",\"if_not_exists\":\"reject\",\"multitask_strategy\":"
+		"\"reject\"}");
+	taken_finish(&taken);
+	/* The body may say the same. */
 	assert_int_equal(
-		modes_of_row("[\"values\",\"updates\"]"), API_MODE_VALUES | API_MODE_UPDATES);
-	assert_int_equal(modes_of_row("[\"custom\",\"custom\"]"), API_MODE_CUSTOM);
-	assert_int_equal(modes_of_row("[]"), 0);
-	assert_int_equal(modes_of_row("[1,\"what\"]"), 0);
+		init_on(&taken, "{\"agent_id\":\"echo\",\"thread_id\":\"" THREAD "\"}", &id), 0);
+	taken_finish(&taken);
+	assert_int_equal(
+		init_on(&taken, "{\"agent_id\":\"echo\",\"thread_id\":\"" THREAD "\"}", &other),
+		-1);
+	assert_int_equal(taken.problem.code, APD_PROBLEM_INVALID_REQUEST);
+	assert_string_equal(taken.problem.message, "thread_id: the path names another thread");
+	assert_string_equal(taken.problem.path, "/thread_id");
+	taken_finish(&taken);
+}
+
+static void strategies_are_words(void **state)
+{
+	static const struct {
+		const char *value, *shown;
+		enum apd_multitask strategy;
+	} cases[] = {
+		{"null", "\"reject\"", APD_MULTITASK_REJECT},
+		{"\"reject\"", "\"reject\"", APD_MULTITASK_REJECT},
+		{"\"enqueue\"", "\"enqueue\"", APD_MULTITASK_ENQUEUE},
+		{"\"interrupt\"", "\"interrupt\"", APD_MULTITASK_INTERRUPT},
+		{"\"rollback\"", "\"rollback\"", APD_MULTITASK_ROLLBACK},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < APD_COUNT(cases); i++) {
+		struct apd_buf body = {0}, shown = {0};
+		struct taken taken;
+
+		apd_buf_addf(&body,
+			"{\"agent_id\":\"echo\",\"thread_id\":\"" THREAD
+			"\",\"multitask_strategy\":%s}",
+			cases[i].value);
+		apd_buf_addf(&shown, "\"multitask_strategy\":%s", cases[i].shown);
+		assert_int_equal(init(&taken, body.data), 0);
+		assert_int_equal(taken.body.spec.multitask, cases[i].strategy);
+		assert_non_null(strstr(taken.body.text->data, shown.data));
+		taken_finish(&taken);
+		apd_buf_finish(&body);
+		apd_buf_finish(&shown);
+	}
+}
+
+static void webhooks_are_http_urls_with_a_host(void **state)
+{
+	static const char *const good[] = {"http://h", "https://h/p?q#f", "HTTPS://u:p@h:1/",
+		"http://[::1]:80/", "http://h?x@y"};
+	static const char *const bad[] = {"ftp://h/", "http:h", "http://", "https:///p",
+		"http://:80/", "http://u@/", "mailto:a@b", "httpx://h", "http://u@:1/", "http://?h",
+		"x"};
+	struct taken taken;
+
+	(void)state;
+	for (size_t i = 0; i < APD_COUNT(good) + APD_COUNT(bad); i++) {
+		bool is_good = i < APD_COUNT(good);
+		const char *url = is_good ? good[i] : bad[i - APD_COUNT(good)];
+		struct apd_buf body = {0};
+
+		apd_buf_addf(&body, "{\"agent_id\":\"echo\",\"webhook\":\"%s\"}", url);
+		if (is_good) {
+			assert_int_equal(init(&taken, body.data), 0);
+			assert_str(taken.body.spec.webhook, url);
+			taken_finish(&taken);
+		} else {
+			check_refused(body.data, APD_PROBLEM_INVALID_REQUEST,
+				"webhook: expected a URL that begins with http:// or https:// and "
+				"names a host",
+				"/webhook");
+		}
+		apd_buf_finish(&body);
+	}
+	/* It is given without the escapes that it came with. */
+	check_request(&taken, "{\"agent_id\":\"echo\",\"webhook\":\"http:\\/\\/\\u0068\\/\"}",
+		"{\"agent_id\":\"echo\",\"metadata\":{},\"webhook\":\"http://h/"
+		"\",\"on_completion\":"
+		"\"delete\",\"on_disconnect\":\"cancel\",\"if_not_exists\":\"reject\"}");
+	assert_str(taken.body.spec.webhook, "http://h/");
+	taken_finish(&taken);
+}
+
+static void commands_are_taken_apart(void **state)
+{
+	struct taken taken;
+	const struct apd_run_spec *spec = &taken.body.spec;
+
+	(void)state;
+	check_request(&taken,
+		"{\"agent_id\":\"mover\",\"thread_id\":\"" THREAD
+		"\",\"command\":{\"x\":0, \"resume\" : {\"a\": [1]},\"update\":{\"n\":\"\\u00e4\"},"
+		"\"goto\": \"there\"}}",
+		"{\"agent_id\":\"mover\",\"command\":{\"resume\":{\"a\": [1]},\"update\":"
+		"{\"n\":\"\\u00e4\"},\"goto\":\"there\"},\"metadata\":{},\"on_completion\":"
+		"\"keep\","
+		"\"on_disconnect\":\"cancel\",\"if_not_exists\":\"reject\",\"multitask_strategy\":"
+		"\"reject\"}");
+	assert_str(spec->resume, "{\"a\": [1]}");
+	assert_str(spec->update, "{\"n\":\"\\u00e4\"}");
+	assert_str(spec->jump, "\"there\"");
+	taken_finish(&taken);
+	/* Members that are null are absent; false is an answer. */
+	assert_int_equal(
+		init(&taken,
+			"{\"agent_id\":\"echo\",\"thread_id\":\"" THREAD
+			"\",\"command\":{\"resume\":false,\"update\":null,\"goto\":null}}"),
+		0);
+	assert_str(spec->resume, "false");
+	assert_true(!spec->update.ptr && !spec->jump.ptr);
+	taken_finish(&taken);
+	/* So is null, where it is all that the command says. */
+	assert_int_equal(init(&taken,
+				 "{\"agent_id\":\"echo\",\"thread_id\":\"" THREAD
+				 "\",\"command\":{\"resume\":null}}"),
+		0);
+	assert_str(spec->resume, "null");
+	assert_non_null(strstr(taken.body.text->data, "\"command\":{\"resume\":null}"));
+	taken_finish(&taken);
+	assert_int_equal(
+		init(&taken, "{\"agent_id\":\"echo\",\"command\":{\"resume\":null,\"goto\":null}}"),
+		0);
+	assert_null(spec->resume.ptr);
+	assert_non_null(strstr(taken.body.text->data, "\"command\":{}"));
+	taken_finish(&taken);
+	assert_int_equal(init(&taken, "{\"agent_id\":\"echo\",\"command\":null}"), 0);
+	assert_null(strstr(taken.body.text->data, "command"));
+	taken_finish(&taken);
+}
+
+static void commands_need_what_they_speak_of(void **state)
+{
+	struct taken taken;
+
+	(void)state;
+	check_refused("{\"agent_id\":\"echo\",\"command\":{\"resume\":1}}",
+		APD_PROBLEM_THREAD_REQUIRED,
+		"command.resume: name in thread_id the thread whose question this answers",
+		"/command/resume");
+	check_refused("{\"agent_id\":\"echo\",\"thread_id\":\"" THREAD
+		      "\",\"command\":{\"goto\":\"x\"}}",
+		APD_PROBLEM_UNSUPPORTED,
+		"command.goto: the agent \"echo\" cannot be sent to a place (it lacks "
+		"ap.flow.goto)",
+		"/command/goto");
+	/* A command stands in place of input, but input beside it is checked. */
+	assert_int_equal(init(&taken,
+				 "{\"agent_id\":\"strict\",\"thread_id\":\"" THREAD
+				 "\",\"command\":{\"resume\":1}}"),
+		0);
+	taken_finish(&taken);
+	check_refused("{\"agent_id\":\"strict\",\"thread_id\":\"" THREAD
+		      "\",\"command\":{\"resume\":1},\"input\":1}",
+		APD_PROBLEM_INVALID_INPUT, "input: expected an object, got a number", "/input");
+	check_refused("{\"agent_id\":\"strict\",\"thread_id\":\"" THREAD "\",\"command\":{}}",
+		APD_PROBLEM_INVALID_INPUT, "input: expected an object, got null", "/input");
+}
+
+static void a_new_kept_thread_is_a_thread(void **state)
+{
+	struct taken taken;
+
+	(void)state;
+	assert_int_equal(init(&taken, "{\"agent_id\":\"threaded\",\"on_completion\":\"keep\"}"), 0);
+	assert_true(taken.body.spec.create_thread);
+	taken_finish(&taken);
 }
 
 int main(void)
@@ -342,8 +501,13 @@ int main(void)
 		cmocka_unit_test(agents_are_found_or_not),
 		cmocka_unit_test(what_an_agent_cannot_take_is_refused),
 		cmocka_unit_test(input_and_config_are_checked_with_the_schemas),
-		cmocka_unit_test(what_is_not_supported_is_refused_not_ignored),
-		cmocka_unit_test(modes_are_words_or_lists),
+		cmocka_unit_test(another_dialect_is_refused_not_guessed_at),
+		cmocka_unit_test(the_path_chooses_the_thread),
+		cmocka_unit_test(strategies_are_words),
+		cmocka_unit_test(webhooks_are_http_urls_with_a_host),
+		cmocka_unit_test(commands_are_taken_apart),
+		cmocka_unit_test(commands_need_what_they_speak_of),
+		cmocka_unit_test(a_new_kept_thread_is_a_thread),
 	};
 
 	return cmocka_run_group_tests(tests, open_lab, close_lab);

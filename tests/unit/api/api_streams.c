@@ -11,7 +11,8 @@ static void a_creator_sees_all_of_its_run(void **state)
 	(void)state;
 	stream_create("[\"custom\"]");
 	assert_non_null(strstr(stream_lab->headers.data, "/runs/" STREAM_ID "\n"));
-	assert_non_null(strstr(stream_lab->headers.data, "Location: /runs/" STREAM_ID "/stream\n"));
+	assert_non_null(strstr(stream_lab->headers.data,
+		"\nLocation: /threads/" STREAM_THREAD "/runs/" STREAM_ID "/stream\n"));
 	assert_string_equal(stream_pull(0), "");
 	stream_started();
 	stream_custom("1");
@@ -90,13 +91,13 @@ static void what_the_socket_took_may_be_told_while_it_closes(void **state)
 {
 	(void)state;
 	stream_create("\"custom\"");
-	stream_custom("1");
 	stream_started();
 	stream_custom("2");
-	/* The first pull ends with what came before the start: it was missed. */
-	stream_pull(-1);
-	lab_close(stream_lab, false);
+	stream_pull(1);
+	stream_pull(0);
+	lab_close(stream_lab, true);
 	lab_run(stream_lab);
+	assert_int_equal(stream_lab->runtime.taken, 2);
 	assert_int_equal(stream_lab->runtime.leaves, 1);
 }
 

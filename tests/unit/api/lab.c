@@ -1,8 +1,6 @@
-/* The lab: what the API stands on, played. */
+/* The lab: the server, played, and what tests do in it. */
 #include "lab.h"
 
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/alloc.h"
@@ -136,148 +134,6 @@ void apd_http_stream_wake(struct apd_http_stream *stream)
 	stream->wakes++;
 }
 
-/* ---- the runtime ---- */
-
-void apd_runtime_create_run(
-	struct apd_runtime *runtime, const struct apd_run_spec *spec, struct apd_run_call *call)
-{
-	apd_text_unref(runtime->request);
-	runtime->spec = *spec;
-	runtime->request = apd_text_ref(spec->request);
-	runtime->call = call;
-}
-
-/* Gives a call what it may read within callbacks. */
-static void fill(struct apd_runtime *runtime, struct apd_run_call *call)
-{
-	call->row = runtime->row;
-	call->log = runtime->log;
-	if (runtime->log)
-		call->log_seq = apd_event_log_last(runtime->log);
-}
-
-int apd_runtime_join_run(struct apd_runtime *runtime, const struct apd_id *run_id,
-	enum apd_run_mode mode, struct apd_run_call *call)
-{
-	(void)run_id;
-	if (!runtime->row)
-		return -ENOENT;
-	fill(runtime, call);
-	runtime->call = runtime->at_once ? NULL : call;
-	if (mode == APD_MODE_STREAM)
-		call->ops->accepted(call);
-	if (runtime->at_once)
-		call->ops->ended(call);
-	return 0;
-}
-
-void apd_runtime_leave(struct apd_runtime *runtime, struct apd_run_call *call)
-{
-	if (runtime->call == call)
-		runtime->call = NULL;
-	runtime->leaves++;
-}
-
-void apd_runtime_taken(struct apd_runtime *runtime, struct apd_run_call *call, uint64_t seq)
-{
-	assert_ptr_equal(runtime->call, call);
-	runtime->taken = seq;
-}
-
-struct apd_run_row *apd_runtime_find_run(struct apd_runtime *runtime, const struct apd_id *run_id)
-{
-	(void)run_id;
-	return runtime->row;
-}
-
-int apd_runtime_cancel_run(struct apd_runtime *runtime, const struct apd_id *run_id, bool rollback,
-	struct apd_run_call *call)
-{
-	(void)run_id;
-	if (!runtime->row)
-		return -ENOENT;
-	runtime->rollback = rollback;
-	runtime->call = runtime->at_once ? NULL : call;
-	if (call && runtime->at_once) {
-		fill(runtime, call);
-		call->ops->ended(call);
-	}
-	return 0;
-}
-
-void apd_runtime_delete_run(
-	struct apd_runtime *runtime, const struct apd_id *run_id, struct apd_change *change)
-{
-	(void)run_id;
-	runtime->change = change;
-}
-
-void apd_runtime_watch(
-	struct apd_runtime *runtime, struct apd_event_log *log, struct apd_watch *watch)
-{
-	assert_null(runtime->watch);
-	watch->log = log;
-	runtime->watch = watch;
-}
-
-void apd_runtime_unwatch(struct apd_runtime *runtime, struct apd_watch *watch)
-{
-	assert_ptr_equal(runtime->watch, watch);
-	runtime->watch = NULL;
-}
-
-void apd_runtime_stats(const struct apd_runtime *runtime, struct apd_runtime_stats *ret_stats)
-{
-	(void)runtime;
-	*ret_stats = (struct apd_runtime_stats){.created = 3, .succeeded = 2, .queued = 1};
-}
-
-/* ---- pool and storage ---- */
-
-struct apd_agent_set *apd_pool_agents(struct apd_pool *pool)
-{
-	return apd_agent_set_ref(((struct lab *)(void *)pool)->agents);
-}
-
-void apd_pool_stats(struct apd_pool *pool, struct apd_pool_stats *ret_stats)
-{
-	(void)pool;
-	*ret_stats = (struct apd_pool_stats){.workers = 1};
-}
-
-static int get_run(
-	struct apd_storage *storage, const struct apd_id *run_id, struct apd_run_row **ret_row)
-{
-	struct lab *lab = apd_container_of(storage, struct lab, storage);
-
-	(void)run_id;
-	if (!lab->stored)
-		return -ENOENT;
-	*ret_row = apd_run_row_ref(lab->stored);
-	return 0;
-}
-
-static void search_runs(struct apd_storage *storage, struct apd_run_search *search)
-{
-	struct lab *lab = apd_container_of(storage, struct lab, storage);
-
-	if (lab->searched == 0 && lab->stored) {
-		search->rows = apd_calloc(1, sizeof(*search->rows));
-		search->rows[0] = apd_run_row_ref(lab->stored);
-		search->n_rows = 1;
-	}
-	search->done(search, lab->searched);
-}
-
-static void storage_stats(struct apd_storage *storage, struct apd_storage_stats *ret_stats)
-{
-	(void)storage;
-	*ret_stats = (struct apd_storage_stats){.commits = 9};
-}
-
-static const struct apd_storage_ops storage_ops = {
-	.get_run = get_run, .search_runs = search_runs, .stats = storage_stats};
-
 /* ---- the lab ---- */
 
 static void no_wake(void *data)
@@ -294,7 +150,7 @@ struct lab *lab_create(void)
 
 	apd_mailbox_init(&lab->runtime_mailbox, no_wake, NULL);
 	apd_mailbox_init(&lab->home, no_wake, NULL);
-	lab->storage.ops = &storage_ops;
+	lab->storage.ops = &lab_storage_ops;
 	lab->agents = apd_calloc(1, sizeof(*lab->agents));
 	lab->agents->refs = 1;
 	if (apd_api_create(&deps, &lab->api, &error) < 0)
@@ -310,7 +166,10 @@ void lab_destroy(struct lab *lab)
 	assert_null(lab->runtime.watch);
 	apd_api_destroy(lab->api);
 	apd_agent_set_unref(lab->agents);
+	assert_null(lab->runtime.thread_call);
 	apd_text_unref(lab->runtime.request);
+	apd_text_unref(lab->runtime.metadata);
+	apd_text_unref(lab->runtime.patch.text);
 	apd_run_row_unref(lab->runtime.row);
 	apd_event_log_unref(lab->runtime.log);
 	apd_run_row_unref(lab->stored);
@@ -405,6 +264,45 @@ void lab_close(struct lab *lab, bool left)
 	free(stream);
 }
 
+/* The state {"n":1} with one message. */
+static struct apd_state *make_state(void)
+{
+	struct apd_state *empty = apd_state_empty(), *state = NULL;
+	struct apd_json json = {0};
+
+	assert_int_equal(apd_json_scan(&json,
+				 APD_STR("{\"n\":1,\"messages\":[{\"id\":\"m\",\"role\":\"user\","
+					 "\"content\":\"hi\"}]}")),
+		0);
+	assert_int_equal(
+		apd_state_apply(empty, &(struct apd_state_change){.patch = &json}, &state, NULL),
+		0);
+	apd_json_finish(&json);
+	apd_state_unref(empty);
+	return state;
+}
+
+struct apd_thread_view lab_view(enum apd_thread_rest rest, bool busy)
+{
+	struct apd_thread_row row = {.rest = rest,
+		.created_us = 1700000000000000,
+		.updated_us = 1700000000000000,
+		.metadata = APD_STR("{\"k\":1}")};
+	struct apd_thread_view view = {.busy = busy, .state = make_state()};
+
+	memset(&row.thread_id, 0x22, sizeof(row.thread_id));
+	if (rest == APD_THREAD_INTERRUPTED)
+		row.interrupts = APD_STR("[{\"id\":\"q\",\"value\":{\"ask\":\"?\"}}]");
+	view.thread = apd_thread_row_create(&row);
+	view.head = apd_checkpoint_row_create(NULL, NULL);
+	view.head->thread_id = row.thread_id;
+	memset(&view.head->checkpoint_id, 0x33, sizeof(view.head->checkpoint_id));
+	view.head->created_us = 1700000001000000;
+	view.head->source = APD_SOURCE_LOOP;
+	view.head->patch = APD_STR("{}");
+	return view;
+}
+
 struct apd_run_row *lab_row(enum apd_run_status status, const char *request)
 {
 	struct apd_text *text = apd_text_create(
@@ -436,6 +334,6 @@ uint64_t lab_event(struct lab *lab, struct apd_event event)
 	event.run_id = lab->runtime.row->run_id;
 	event.thread_id = lab->runtime.row->thread_id;
 	if (!event.attempt)
-		event.attempt = 1;
+		event.attempt = lab->runtime.row->attempt;
 	return apd_event_log_append(lab->runtime.log, &event);
 }

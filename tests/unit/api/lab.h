@@ -54,9 +54,16 @@ struct apd_runtime {
 	struct apd_change *change;
 	struct apd_watch *watch;
 	bool at_once; /* join and cancel tell the end from within */
+	bool light; /* the row is known, but storage has its output: nobody can join */
 	bool rollback; /* of the last cancel */
 	unsigned leaves;
 	uint64_t taken;
+	/* Of the last request about a thread, until lab_thread_done(). */
+	struct apd_thread_call *thread_call;
+	struct apd_id thread_id;
+	struct apd_text *metadata; /* of a creation; a copy */
+	bool existing;
+	struct apd_thread_patch patch; /* with a reference to its text */
 };
 
 struct lab {
@@ -65,7 +72,14 @@ struct lab {
 	struct apd_runtime runtime;
 	struct apd_storage storage;
 	struct apd_run_row *stored; /* what storage has, or NULL */
-	int searched; /* what searches end with */
+	bool with_output; /* it was last asked for with its output */
+	bool thread_stored; /* storage has a thread, that of lab_view() */
+	int searched; /* what searches and reads end with */
+	/* The last searches; what their ranges point to lives until they are answered. */
+	struct apd_run_query run_query;
+	struct apd_thread_query thread_query;
+	struct apd_history_read history;
+	char queried[3][64]; /* copies of the ranges: agent_id, metadata, values */
 	struct apd_agent_set *agents;
 	/* The last answer. */
 	unsigned answers;
@@ -75,6 +89,9 @@ struct lab {
 	struct apd_buf headers;
 	struct apd_http_stream *stream; /* the one that is open */
 };
+
+/* The storage that lab_create() puts in. */
+extern const struct apd_storage_ops lab_storage_ops;
 
 /* Makes a lab with an API and no agents. */
 struct lab *lab_create(void);
@@ -105,6 +122,16 @@ int lab_pull(struct lab *lab, size_t max);
 
 /* Closes the open stream, as the server does when pull() gave -1 or the client left. */
 void lab_close(struct lab *lab, bool left);
+
+/*
+ * The view of a thread whose id is made of 0x22: status from rest and busy; its
+ * state has values {"n":1} and a message.
+ */
+struct apd_thread_view lab_view(enum apd_thread_rest rest, bool busy);
+
+/* What the runtime says of the thread that it was asked about: a problem, a view or neither. */
+void lab_thread_done(
+	struct lab *lab, enum apd_problem_code code, const struct apd_thread_view *view);
 
 /* A row of a run: its ids are made of one byte; request may be NULL. */
 struct apd_run_row *lab_row(enum apd_run_status status, const char *request);

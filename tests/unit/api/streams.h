@@ -5,6 +5,7 @@
 #include "lab.h"
 
 #define STREAM_ID       "11111111-1111-1111-1111-111111111111"
+#define STREAM_THREAD   "22222222-2222-2222-2222-222222222222"
 #define STREAM_METADATA "event: metadata\n"
 #define STREAM_MISSED   "\"events_missed\""
 #define STREAM_END(word) \

@@ -78,11 +78,29 @@ static void test_levels(void **state)
 	assert_string_equal(line + APD_TIME_TEXT, " error host: kept\n");
 }
 
+/* Any bytes make one line of valid UTF-8. */
+static void test_any_bytes(void **state)
+{
+	char line[200];
+
+	(void)state;
+	apd_log(APD_LOG_WARN, "agent", "gr\xc3\xbc\xc3\x9f gr\xfc\xdf \xc2\x9b");
+	read_log(line, sizeof(line));
+	assert_string_equal(
+		line + APD_TIME_TEXT, " warn agent: gr\xc3\xbc\xc3\x9f gr\\xfc\\xdf \\xc2\\x9b\n");
+	errno = ENOENT;
+	apd_log_text(APD_LOG_WARN, "agent", APD_STR("a\0\xff\nb"));
+	assert_int_equal(errno, ENOENT);
+	read_log(line, sizeof(line));
+	assert_string_equal(line + APD_TIME_TEXT, " warn agent: a\\x00\\xff\\x0ab\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_line, capture, restore),
 		cmocka_unit_test_setup_teardown(test_levels, capture, restore),
+		cmocka_unit_test_setup_teardown(test_any_bytes, capture, restore),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,7 @@
 #include <signal.h>
 #include <string.h>
 
+#include "host/parts.h"
 #include "lab.h"
 
 #define MANY LAB_PLUGIN("p", "1", LAB_AGENT("a", LAB_MANY))
@@ -120,10 +121,51 @@ static void test_create_hangs(void **state)
 
 	(void)state;
 	lab_init(&lab);
-	lab.config.hello_ns = 50 * APD_NS_PER_MS;
+	lab.config.create_ns = 50 * APD_NS_PER_MS;
 	lab_plugin(&lab, "p.so", "hang-create", MANY);
 	lab_open(&lab);
-	lab_until(&lab, lab_stats(&lab).crashes == 1);
+	assert_null(lab_acquire(&lab, "a", false));
+	lab_until(&lab, lab_agent(&lab, "a")->state == APD_AGENT_BROKEN);
+	assert_string_equal(lab_agent(&lab, "a")->reason.ptr,
+		"its worker ended 5 times before it was ready: its create() did not return within "
+		"0.05 s");
+	assert_int_equal(lab_stats(&lab).spawned, 5);
+	/* Who waits is told, so that he hears of it. */
+	assert_true(lab.slots_calls > 0);
+	assert_null(lab_acquire(&lab, "a", false));
+	/* The same file stays broken, another one heals it. */
+	apd_pool_reload(lab.pool);
+	lab_until(&lab, !lab.pool->scan);
+	assert_int_equal(lab_agent(&lab, "a")->state, APD_AGENT_BROKEN);
+	assert_int_equal(lab_stats(&lab).spawned, 5);
+	lab_plugin(&lab, "p.so", "good", MANY);
+	apd_pool_reload(lab.pool);
+	lab_until(&lab, lab_agent(&lab, "a")->state == APD_AGENT_READY);
+	lab_finish(&lab);
+}
+
+/* Starts that come to nothing are counted in a row: one that is ready begins the count anew. */
+static void test_ready_between(void **state)
+{
+	struct lab_run run = {0};
+	struct apd_ward *ward;
+	struct lab lab;
+
+	(void)state;
+	lab_init(&lab);
+	lab_plugin(&lab, "p.so", "good", MANY);
+	lab_open(&lab);
+	lab_until(&lab, lab_agent(&lab, "a")->state == APD_AGENT_READY);
+	ward = apd_list_first(&apd_list_first(&lab.pool->plugins, struct apd_plugin, link)->wards,
+		struct apd_ward, link);
+	ward->unready = 4;
+	lab_start(&lab, &run, "a", "segv");
+	lab_until(&lab, run.lost);
+	/* It had been ready: that is no start that came to nothing. */
+	assert_int_equal(ward->unready, 4);
+	lab_until(&lab, lab_acquire(&lab, "a", false));
+	assert_int_equal(ward->unready, 0);
+	assert_int_equal(lab_agent(&lab, "a")->state, APD_AGENT_READY);
 	lab_finish(&lab);
 }
 
@@ -145,6 +187,36 @@ static void test_create_fails(void **state)
 	assert_null(lab_acquire(&lab, "bad", false));
 	assert_int_equal(lab_stats(&lab).crashes, 0);
 	lab_finish(&lab);
+}
+
+/* True if the process is not there any more, and has been waited for. */
+static bool is_gone(int pid)
+{
+	return kill(pid, 0) < 0;
+}
+
+/* What a worker left in a session of its own ends with it, and with no other. */
+static void test_strays(void **state)
+{
+	struct lab_run stray = {0}, other = {0}, crash = {0};
+	struct lab lab;
+
+	(void)state;
+	lab_init(&lab);
+	lab_plugin(&lab, "p.so", "good", MANY);
+	lab_plugin(&lab, "q.so", "good", LAB_PLUGIN("q", "1", LAB_AGENT("b", LAB_MANY)));
+	lab_open(&lab);
+	lab_start(&lab, &stray, "a", "away wait");
+	lab_start(&lab, &other, "b", "away wait");
+	lab_until(&lab, stray.emitted && other.emitted);
+	assert_true(lab_pid(&stray) > 0 && lab_pid(&other) > 0);
+	assert_false(is_gone(lab_pid(&stray)) || is_gone(lab_pid(&other)));
+	lab_start(&lab, &crash, "a", "segv");
+	lab_until(&lab, crash.lost);
+	lab_until(&lab, is_gone(lab_pid(&stray)));
+	assert_false(is_gone(lab_pid(&other)));
+	lab_finish(&lab);
+	assert_true(is_gone(lab_pid(&other)));
 }
 
 static void test_no_worker_program(void **state)
@@ -172,7 +244,9 @@ int main(void)
 		cmocka_unit_test(test_hopeless),
 		cmocka_unit_test(test_mute),
 		cmocka_unit_test(test_create_hangs),
+		cmocka_unit_test(test_ready_between),
 		cmocka_unit_test(test_create_fails),
+		cmocka_unit_test(test_strays),
 		cmocka_unit_test(test_no_worker_program),
 	};
 

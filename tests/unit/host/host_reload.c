@@ -1,7 +1,10 @@
 /* New files while the daemon runs: generations, bad files, files that come and go. */
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "host/parts.h"
 #include "lab.h"
 
 #define VERSION(v) LAB_PLUGIN("p", v, LAB_AGENT("a", LAB_MANY))
@@ -247,6 +250,42 @@ static void test_watch(void **state)
 	lab_finish(&lab);
 }
 
+/* A directory that is not there is noticed when it comes, with those above it, and when it goes. */
+static void test_watch_for_directory(void **state)
+{
+	char first[80], second[90], was[100];
+	struct lab lab;
+
+	(void)state;
+	lab_init(&lab);
+	snprintf(first, sizeof(first), "%s/first", lab.dir);
+	snprintf(second, sizeof(second), "%s/second/", first);
+	snprintf(was, sizeof(was), "%s/was", lab.dir);
+	lab.config.watch = true;
+	lab.dirs[0] = second;
+	lab_open(&lab);
+	assert_null(lab_agent(&lab, "a"));
+	assert_int_equal(mkdir(was, 0755), 0);
+	lab_plugin(&lab, "was/p.so", "good", VERSION("1"));
+	for (int i = 0; i < 2; i++) {
+		/* Step by step, and both at once. */
+		assert_int_equal(mkdir(first, 0755), 0);
+		if (i == 0) {
+			lab_until(&lab, apd_deadline_is_set(&lab.pool->changed));
+			lab_until(&lab, !apd_deadline_is_set(&lab.pool->changed));
+		}
+		assert_int_equal(rename(was, second), 0);
+		lab_until(&lab, lab_agent(&lab, "a"));
+		assert_int_equal(rename(second, was), 0);
+		assert_int_equal(rmdir(first), 0);
+		lab_until(&lab, !lab_agent(&lab, "a"));
+	}
+	lab.dirs[0] = lab.dir;
+	assert_int_equal(unlink(lab_path(&lab, "was/p.so")), 0);
+	assert_int_equal(rmdir(was), 0);
+	lab_finish(&lab);
+}
+
 /* A daemon that is told to end while it describes. */
 static void test_stop_meanwhile(void **state)
 {
@@ -272,6 +311,7 @@ int main(void)
 		cmocka_unit_test(test_slow_version),
 		cmocka_unit_test(test_wards),
 		cmocka_unit_test(test_watch),
+		cmocka_unit_test(test_watch_for_directory),
 		cmocka_unit_test(test_stop_meanwhile),
 	};
 

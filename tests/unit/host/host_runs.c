@@ -49,6 +49,43 @@ static void test_failure(void **state)
 	lab_finish(&lab);
 }
 
+/* What no worker could take is not sent, and the worker and its other runs go on. */
+static void test_too_large(void **state)
+{
+	struct apd_invocation what = {.agent_id = APD_STR("a"),
+		.input = APD_STR("null"),
+		.transcript = {"", 200u << 20},
+		.values = {"", 60u << 20}};
+	struct lab_run neighbour = {0}, run = {0}, gone = {0};
+	struct lab lab;
+
+	(void)state;
+	lab_init(&lab);
+	lab_plugin(&lab, "p.so", "good", MANY);
+	lab_open(&lab);
+	lab_start(&lab, &neighbour, "a", "wait");
+	lab_until(&lab, (run.slot = lab_acquire(&lab, "a", false)));
+	lab_until(&lab, (gone.slot = lab_acquire(&lab, "a", false)));
+	run.slot->run = &run;
+	gone.slot->run = &gone;
+	lab.in_op = true;
+	lab.host->ops->invoke(lab.host, run.slot, &what);
+	lab.host->ops->invoke(lab.host, gone.slot, &what);
+	lab.host->ops->stop(lab.host, run.slot, APD_STOP_CANCEL);
+	lab.in_op = false;
+	lab_release(&lab, &gone);
+	assert_false(run.done);
+	lab_until(&lab, run.done);
+	assert_int_equal(run.status, AP_E_LIMIT);
+	assert_string_equal(run.code, "too_large");
+	assert_false(gone.done);
+	lab_stop_run(&lab, &neighbour);
+	lab_until(&lab, neighbour.done);
+	assert_int_equal(neighbour.status, AP_E_CANCELLED);
+	assert_int_equal(lab_stats(&lab).crashes, 0);
+	lab_finish(&lab);
+}
+
 static void test_many(void **state)
 {
 	struct lab_run *runs = calloc(500, sizeof(*runs));
@@ -240,6 +277,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_life),
 		cmocka_unit_test(test_failure),
+		cmocka_unit_test(test_too_large),
 		cmocka_unit_test(test_many),
 		cmocka_unit_test(test_stop),
 		cmocka_unit_test(test_slot_given_back_unused),

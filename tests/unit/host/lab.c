@@ -125,6 +125,7 @@ void lab_init(struct lab *lab)
 		.grace_ns = 10 * APD_NS_PER_S,
 		.drain_ns = 30 * APD_NS_PER_S,
 		.hello_ns = 10 * APD_NS_PER_S,
+		.create_ns = 60 * APD_NS_PER_S,
 		.idle_ns = 60 * APD_NS_PER_S,
 	};
 	for (size_t i = 0; i < APD_COUNT(lab->agents); i++)

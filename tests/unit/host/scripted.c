@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "ap/agent.h"
@@ -117,6 +118,31 @@ static void shout(void)
 		(void)!write(STDOUT_FILENO, "!\n", 2);
 }
 
+/* Leaves a process behind, in a session of its own and without its parent: its number. */
+static pid_t leave_away(void)
+{
+	pid_t pid, found = -1;
+	int ends[2];
+
+	if (pipe(ends) < 0)
+		return -1;
+	pid = fork();
+	if (pid == 0) {
+		setsid();
+		if (fork() > 0)
+			_exit(0);
+		found = getpid();
+		(void)!write(ends[1], &found, sizeof(found));
+		sleep(60);
+		_exit(0);
+	}
+	waitpid(pid, NULL, 0);
+	(void)!read(ends[0], &found, sizeof(found));
+	close(ends[0]);
+	close(ends[1]);
+	return found;
+}
+
 static void ask(struct script_worker *w, const struct script_run *run)
 {
 	add(w, APD_FRAME_ASK, run->number, 1, "continue", "q1", NULL, "{\"ok\":true}", 4);
@@ -162,7 +188,10 @@ static bool say(struct script_worker *w, struct script_run *run, const char *wor
 		(void)!write(STDOUT_FILENO, "said\x1b[31m\nhalf", 14);
 	else if (strcmp(word, "shout") == 0)
 		shout();
-	else
+	else if (strcmp(word, "away") == 0) {
+		snprintf(text, sizeof(text), "{\"pid\":%d}", (int)leave_away());
+		emit(w, run, text);
+	} else
 		return false;
 	return true;
 }

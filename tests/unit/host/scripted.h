@@ -6,6 +6,7 @@
  * The input of a run is a JSON string of words, done in order:
  *   emit message commit ask log misuse say pid env fds    one frame or line each
  *   shout                                             3,000 lines on stdout
+ *   away                                              leaves a process in a session of its own
  *   done fail                                         the end
  *   wait hang                                         until told to stop; for ever
  *   segv exit3 close                                  the end of the worker

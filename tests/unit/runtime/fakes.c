@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "fake_storage.h"
 #include "host/event_cost.h"
 
 static int64_t mono_ns(const struct apd_clock *clock)
@@ -30,42 +31,19 @@ static void op_load(struct apd_storage *storage, struct apd_load *load)
 	apd_list_append(&apd_container_of(storage, struct fake, storage)->loads, &load->link);
 }
 
-static void apply(struct fake *f, struct apd_batch *batch)
-{
-	for (uint32_t i = 0; i < batch->n_ops; i++) {
-		switch (batch->ops[i].type) {
-		case APD_OP_RUN_PUT:
-			apd_run_row_unref(f->stored);
-			f->stored = apd_run_row_ref(batch->ops[i].run);
-			f->stored_count++;
-			break;
-		case APD_OP_RUN_DELETE:
-			f->deleted++;
-			break;
-		case APD_OP_THREAD_PUT:
-			f->threads_put++;
-			break;
-		case APD_OP_THREAD_DELETE:
-			f->threads_deleted++;
-			break;
-		}
-	}
-}
-
 static void finish_load(struct fake *f, struct apd_load *load, int result)
 {
-	load->found = f->thread_exists;
-	if (load->type == APD_LOAD_ACTIVE_RUNS && f->pending) {
-		load->runs = apd_malloc(sizeof(*load->runs));
-		load->runs[0] = f->pending;
-		load->n_runs = 1;
-		f->pending = NULL;
-	}
+	if (result == 0 && load->type == APD_LOAD_ACTIVE_RUNS)
+		fake_load_active(f, load);
+	else if (result == 0)
+		fake_load_thread(f, load);
 	load->done(load, result);
 }
 
 void fake_store(struct fake *f, int result)
 {
+	const char *wrong;
+
 	while (!apd_list_empty(&f->loads)) {
 		struct apd_load *load = apd_list_first(&f->loads, struct apd_load, link);
 
@@ -77,12 +55,18 @@ void fake_store(struct fake *f, int result)
 		struct apd_batch *batch = apd_list_first(&f->batches, struct apd_batch, link);
 
 		apd_list_remove(&batch->link);
-		if (result == 0)
-			apply(f, batch);
-		batch->done(batch, result);
+		batch->done(batch, result < 0 ? result : fake_apply(f, batch));
 	}
 	apd_runtime_flush(f->rt);
-	assert_null(apd_runtime_inspect(f->rt));
+	wrong = apd_runtime_inspect(f->rt);
+	assert_string_equal(wrong ? wrong : "", "");
+}
+
+void fake_store_all(struct fake *f)
+{
+	do
+		fake_store(f, 0);
+	while (!apd_list_empty(&f->loads) || !apd_list_empty(&f->batches));
 }
 
 static struct fake *fake_of(struct apd_host *host)
@@ -137,6 +121,10 @@ static void op_invoke(
 	slot->stopped = 0;
 	copy(slot->values, sizeof(slot->values), what->values);
 	copy(slot->transcript, sizeof(slot->transcript), what->transcript);
+	copy(slot->resume, sizeof(slot->resume), what->resume);
+	copy(slot->jump, sizeof(slot->jump), what->jump);
+	copy(slot->continuation, sizeof(slot->continuation), what->continuation);
+	slot->flags = what->flags;
 }
 
 static void op_stop(struct apd_host *host, struct apd_slot *base, enum apd_stop_reason reason)
@@ -217,9 +205,14 @@ static void recovered(void *data, int result)
 	assert_int_equal(result, 0);
 }
 
+static void hooks_told(void *data)
+{
+	((struct fake *)data)->hooks_told++;
+}
+
 void fake_start(struct fake *f)
 {
-	struct apd_runtime_deps deps = {&f->clock, &f->storage, &f->host};
+	struct apd_runtime_deps deps = {&f->clock, &f->storage, &f->host, hooks_told, f};
 
 	f->rt = apd_runtime_create(&f->config, &deps);
 	apd_runtime_recover(f->rt, recovered, f);
@@ -230,6 +223,18 @@ void fake_finish(struct fake *f)
 {
 	apd_runtime_destroy(f->rt);
 	apd_run_row_unref(f->stored);
+	fake_storage_finish(f);
+}
+
+void fake_restart(struct fake *f)
+{
+	apd_runtime_destroy(f->rt);
+	apd_list_init(&f->batches);
+	apd_list_init(&f->loads);
+	for (unsigned i = 0; i < FAKE_SLOTS; i++)
+		f->slots[i] = (struct fake_slot){0};
+	fake_start(f);
+	fake_store_all(f);
 }
 
 static void take(struct fake_call *c)
@@ -279,14 +284,32 @@ void fake_call_finish(struct fake_call *call)
 	apd_event_log_unref(call->log);
 }
 
+/* Adds what a restart has to find in the request: its command, its strategy, its webhook. */
+static void add_command(char *text, size_t size, const struct apd_run_spec *spec)
+{
+	static const char *const words[] = {"reject", "enqueue", "interrupt", "rollback"};
+	size_t len = strlen(text) - 1;
+
+	len += (size_t)snprintf(
+		text + len, size - len, ",\"multitask_strategy\":\"%s\"", words[spec->multitask]);
+	if (spec->webhook.ptr)
+		len += (size_t)snprintf(text + len, size - len, ",\"webhook\":\"%.*s\"",
+			APD_STR_FMT(spec->webhook));
+	snprintf(text + len, size - len, ",\"command\":{\"resume\":%s,\"update\":%s,\"goto\":%s}}",
+		spec->resume.ptr ? spec->resume.ptr : "null",
+		spec->update.ptr ? spec->update.ptr : "null",
+		spec->jump.ptr ? spec->jump.ptr : "null");
+}
+
 void fake_create(struct fake *f, struct fake_call *call, enum apd_run_mode mode,
 	const struct apd_run_spec *more, const char *messages)
 {
 	struct apd_run_spec spec = more ? *more : (struct apd_run_spec){0};
-	char text[512];
+	char text[1024];
 
 	snprintf(text, sizeof(text), "{\"agent_id\":\"a\",\"input\":1,\"metadata\":{}%s%s}",
 		messages ? ",\"messages\":" : "", messages ? messages : "");
+	add_command(text, sizeof(text), &spec);
 	spec.mode = mode;
 	spec.request = apd_text_create(apd_str(text));
 	spec.agent_id = (struct apd_str){spec.request->data + 13, 1};
@@ -307,14 +330,19 @@ void fake_sleep(struct fake *f, int64_t ns)
 	apd_runtime_flush(f->rt);
 }
 
-void fake_commit(struct fake *f, unsigned slot, const char *patch)
+void fake_commit_later(struct fake *f, unsigned slot, const char *patch)
 {
-	struct apd_commit commit = {.number = f->slots[slot].commit + 1,
+	struct apd_commit commit = {.number = ++f->slots[slot].commits,
 		.name = APD_STR("step"),
 		.patch = apd_str(patch)};
 
 	apd_runtime_sink.commit(f->rt, &f->slots[slot].base, &commit);
-	assert_int_equal(f->slots[slot].commit, commit.number);
+}
+
+void fake_commit(struct fake *f, unsigned slot, const char *patch)
+{
+	fake_commit_later(f, slot, patch);
+	assert_int_equal(f->slots[slot].commit, f->slots[slot].commits);
 }
 
 void fake_emit(struct fake *f, unsigned slot, ap_channel channel, const char *data)
@@ -329,6 +357,76 @@ void fake_done(struct fake *f, unsigned slot, ap_status status)
 {
 	apd_runtime_sink.done(
 		f->rt, &f->slots[slot].base, status, APD_STR("own"), APD_STR("Because."));
+	apd_runtime_flush(f->rt);
+}
+
+void fake_ask(struct fake *f, unsigned slot, const char *id, const char *continuation)
+{
+	struct apd_ask ask = {apd_str(id), APD_STR_ABSENT, APD_STR("{\"ok\":null}")};
+
+	apd_runtime_sink.asked(f->rt, &f->slots[slot].base, &ask, 1,
+		continuation ? apd_str(continuation) : APD_STR_ABSENT);
+	fake_done(f, slot, AP_INTERRUPTED);
+}
+
+void fake_lose(struct fake *f, unsigned slot)
+{
+	f->slots[slot].used = false;
+	apd_runtime_sink.lost(f->rt, &f->slots[slot].base, "SIGSEGV");
+	apd_runtime_flush(f->rt);
+}
+
+struct apd_run_spec fake_spec(unsigned id, enum apd_multitask multitask)
+{
+	struct apd_run_spec spec = {.has_thread = true, .multitask = multitask};
+
+	spec.thread_id.bytes[0] = (uint8_t)id;
+	return spec;
+}
+
+static void thread_done(struct apd_thread_call *call, const struct apd_problem *problem)
+{
+	struct fake_thread_call *c = apd_container_of(call, struct fake_thread_call, call);
+	struct apd_buf out = {0};
+
+	c->done++;
+	c->code = problem ? problem->code : APD_PROBLEM_NONE;
+	if (call->view.thread) {
+		c->id = call->view.thread->thread_id;
+		apd_thread_view_add_json(&out, &call->view);
+		copy(c->json, sizeof(c->json), apd_buf_str(&out));
+		apd_buf_finish(&out);
+	}
+}
+
+void fake_thread_call_init(struct fake_thread_call *call)
+{
+	memset(call, 0, sizeof(*call));
+	call->call.done = thread_done;
+}
+
+void fake_patch(struct fake *f, struct fake_thread_call *call, unsigned id, const char *metadata,
+	const char *values, const struct apd_id *checkpoint_id)
+{
+	struct apd_id thread_id = fake_spec(id, APD_MULTITASK_REJECT).thread_id;
+	struct apd_thread_patch patch = {0};
+	char text[512];
+	size_t len = metadata ? strlen(metadata) : 0;
+
+	snprintf(text, sizeof(text), "%s%s", metadata ? metadata : "", values ? values : "");
+	patch.text = apd_text_create(apd_str(text));
+	if (metadata)
+		patch.metadata = (struct apd_str){patch.text->data, len};
+	if (values)
+		patch.values = (struct apd_str){patch.text->data + len, strlen(values)};
+	if (checkpoint_id) {
+		patch.has_checkpoint = true;
+		patch.checkpoint_id = *checkpoint_id;
+	}
+	fake_thread_call_init(call);
+	apd_runtime_patch_thread(f->rt, &thread_id, &patch, &call->call);
+	apd_text_unref(patch.text);
+	assert_int_equal(call->done, 0);
 	apd_runtime_flush(f->rt);
 }
 

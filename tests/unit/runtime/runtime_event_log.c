@@ -150,7 +150,8 @@ static void states_live_as_long_as_their_events(void **unused)
 
 	(void)unused;
 	apd_id_gen_init(&gen, 1);
-	assert_int_equal(apd_state_apply(state, NULL, NULL, NULL, &gen, 0, &own), 0);
+	assert_int_equal(
+		apd_state_apply(state, &(struct apd_state_change){.gen = &gen}, &own, NULL), 0);
 	apd_event_log_append(log, &(struct apd_event){.kind = APD_EVENT_VALUES, .state = own});
 	assert_int_equal(atomic_load(&own->refs), 2);
 	apd_event_log_unref(log);

@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -130,7 +131,7 @@ struct apd_run_row *fixture_row(struct fixture *f, struct row_spec spec)
 	row->updated_us = row->created_us + 5;
 	row->ended_us = spec.ended_us;
 	row->status = spec.status;
-	row->flags = spec.flags;
+	row->flags = spec.flags | (spec.thread ? 0 : APD_RUN_ROW_EPHEMERAL);
 	row->attempt = 1;
 	row->request = apd_text_str(row->request_text);
 	row->agent_id = cut(row->request_text, request.data, agent);
@@ -141,6 +142,40 @@ struct apd_run_row *fixture_row(struct fixture *f, struct row_spec spec)
 	}
 	apd_buf_finish(&request);
 	apd_buf_finish(&result);
+	return row;
+}
+
+/* A text of its own for a C string; NULL for NULL. */
+static struct apd_text *text_of(const char *s)
+{
+	return s ? apd_text_create(apd_str(s)) : NULL;
+}
+
+struct apd_checkpoint_row *fixture_checkpoint(struct fixture *f, struct checkpoint_spec spec)
+{
+	struct apd_buf both = {0};
+	struct apd_checkpoint_row *row;
+	size_t name_len = spec.name ? strlen(spec.name) : 0;
+
+	apd_buf_addf(&both, "%s%s", spec.name ? spec.name : "", spec.patch);
+	row = apd_checkpoint_row_create(apd_text_of(&both), text_of(spec.removed));
+	apd_buf_finish(&both);
+	row->thread_id = *spec.thread;
+	row->checkpoint_id = spec.id ? *spec.id : fixture_id(f);
+	row->has_parent = spec.parent;
+	if (spec.parent)
+		row->parent_id = *spec.parent;
+	row->has_run = spec.run;
+	if (spec.run)
+		row->run_id = *spec.run;
+	row->step = spec.step;
+	row->source = spec.source;
+	row->created_us = spec.created_us ? spec.created_us : ++f->now_us;
+	row->whole = spec.whole;
+	if (spec.name)
+		row->name = (struct apd_str){row->text->data, name_len};
+	row->patch = (struct apd_str){row->text->data + name_len, row->text->len - name_len};
+	row->removed = apd_text_str(row->removed_text);
 	return row;
 }
 
@@ -159,6 +194,15 @@ struct call *call_create(struct fixture *f)
 	call->f = f;
 	call->batch.done = call_done;
 	return call;
+}
+
+void call_put_thread(struct call *call, const struct apd_id *id, int64_t created_us)
+{
+	struct apd_thread_row *row = apd_thread_row_create(&(struct apd_thread_row){
+		.thread_id = *id, .created_us = created_us, .updated_us = created_us});
+
+	apd_batch_put_thread(&call->batch, row);
+	apd_thread_row_unref(row);
 }
 
 void call_send(struct call *call)
@@ -181,8 +225,7 @@ void call_destroy(struct call *call)
 	free(call);
 }
 
-/* Sends a batch, waits for it and frees it. */
-static int finish_call(struct call *call)
+int call_finish(struct call *call)
 {
 	int r;
 
@@ -198,15 +241,50 @@ int fixture_put(struct fixture *f, struct apd_run_row *row)
 
 	apd_batch_put_run(&call->batch, row);
 	apd_run_row_unref(row);
-	return finish_call(call);
+	return call_finish(call);
 }
 
 int fixture_put_thread(struct fixture *f, const struct apd_id *id)
 {
 	struct call *call = call_create(f);
 
-	apd_batch_put_thread(&call->batch, id, ++f->now_us);
-	return finish_call(call);
+	call_put_thread(call, id, ++f->now_us);
+	return call_finish(call);
+}
+
+int fixture_put_checkpoint(struct fixture *f, struct checkpoint_spec spec, struct apd_id *ret_id)
+{
+	struct apd_checkpoint_row *row = fixture_checkpoint(f, spec);
+	struct call *call = call_create(f);
+
+	if (ret_id)
+		*ret_id = row->checkpoint_id;
+	apd_batch_put_checkpoint(&call->batch, row);
+	apd_checkpoint_row_unref(row);
+	return call_finish(call);
+}
+
+int fixture_put_thread_row(struct fixture *f, struct apd_thread_row row)
+{
+	struct apd_thread_row *own = apd_thread_row_create(&row);
+	struct call *call = call_create(f);
+
+	apd_batch_put_thread(&call->batch, own);
+	apd_thread_row_unref(own);
+	return call_finish(call);
+}
+
+uint32_t fixture_delete_thread(struct fixture *f, const struct apd_id *id)
+{
+	struct call *call = call_create(f);
+	uint32_t missing;
+
+	apd_batch_delete_thread(&call->batch, id);
+	call_send(call);
+	assert_int_equal(call_wait(call), 0);
+	missing = call->batch.missing;
+	call_destroy(call);
+	return missing;
 }
 
 /* What became of the one load that is under way. */
@@ -230,19 +308,19 @@ int fixture_load(struct fixture *f, struct apd_load *load)
 	return load_result;
 }
 
-/* A search with its answer, which comes on a reader thread. */
+/* A search of any kind with its answer, which comes on a reader thread. */
 struct search_job {
-	struct apd_run_search search;
+	struct apd_run_search runs;
+	struct apd_thread_search threads;
+	struct apd_history_read history;
 	pthread_mutex_t mutex;
 	pthread_cond_t cond;
 	bool done;
 	int result;
 };
 
-static void searched(struct apd_run_search *search, int result)
+static void job_done(struct search_job *job, int result)
 {
-	struct search_job *job = apd_container_of(search, struct search_job, search);
-
 	pthread_mutex_lock(&job->mutex);
 	job->result = result;
 	job->done = true;
@@ -250,23 +328,101 @@ static void searched(struct apd_run_search *search, int result)
 	pthread_mutex_unlock(&job->mutex);
 }
 
+static void searched_runs(struct apd_run_search *search, int result)
+{
+	job_done(apd_container_of(search, struct search_job, runs), result);
+}
+
+static void searched_threads(struct apd_thread_search *search, int result)
+{
+	job_done(apd_container_of(search, struct search_job, threads), result);
+}
+
+static void read_history(struct apd_history_read *read, int result)
+{
+	job_done(apd_container_of(read, struct search_job, history), result);
+}
+
+static struct search_job *job_create(void)
+{
+	struct search_job *job = apd_calloc(1, sizeof(*job));
+
+	pthread_mutex_init(&job->mutex, NULL);
+	pthread_cond_init(&job->cond, NULL);
+	return job;
+}
+
+static void job_wait(struct search_job *job)
+{
+	pthread_mutex_lock(&job->mutex);
+	while (!job->done)
+		pthread_cond_wait(&job->cond, &job->mutex);
+	pthread_mutex_unlock(&job->mutex);
+}
+
+static int job_destroy(struct search_job *job)
+{
+	int r = job->result;
+
+	pthread_cond_destroy(&job->cond);
+	pthread_mutex_destroy(&job->mutex);
+	free(job);
+	return r;
+}
+
 int fixture_search(struct fixture *f, struct apd_run_search *search)
 {
-	struct search_job job = {
-		.search = *search,
-		.mutex = PTHREAD_MUTEX_INITIALIZER,
-		.cond = PTHREAD_COND_INITIALIZER,
-	};
+	struct search_job *job = job_create();
 
-	job.search.done = searched;
-	apd_sqlite_search_runs(f->storage, &job.search);
-	pthread_mutex_lock(&job.mutex);
-	while (!job.done)
-		pthread_cond_wait(&job.cond, &job.mutex);
-	pthread_mutex_unlock(&job.mutex);
-	search->rows = job.search.rows;
-	search->n_rows = job.search.n_rows;
-	return job.result;
+	job->runs = *search;
+	job->runs.done = searched_runs;
+	f->storage->ops->search_runs(f->storage, &job->runs);
+	job_wait(job);
+	search->rows = job->runs.rows;
+	search->n_rows = job->runs.n_rows;
+	return job_destroy(job);
+}
+
+int fixture_search_threads(struct fixture *f, struct apd_thread_search *search)
+{
+	struct search_job *job = job_create();
+
+	job->threads = *search;
+	job->threads.done = searched_threads;
+	f->storage->ops->search_threads(f->storage, &job->threads);
+	job_wait(job);
+	search->views = job->threads.views;
+	search->n_views = job->threads.n_views;
+	return job_destroy(job);
+}
+
+int fixture_history(struct fixture *f, struct apd_history_read *read)
+{
+	struct search_job *job = job_create();
+
+	job->history = *read;
+	job->history.done = read_history;
+	f->storage->ops->read_history(f->storage, &job->history);
+	job_wait(job);
+	read->items = job->history.items;
+	read->n_items = job->history.n_items;
+	return job_destroy(job);
+}
+
+void fixture_views_free(struct apd_thread_view *views, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		apd_thread_view_finish(&views[i]);
+	free(views);
+}
+
+void fixture_items_free(struct apd_history_item *items, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		apd_checkpoint_row_unref(items[i].row);
+		apd_state_unref(items[i].state);
+	}
+	free(items);
 }
 
 void fixture_rows_free(struct apd_run_row **rows, size_t n)
@@ -279,7 +435,7 @@ void fixture_rows_free(struct apd_run_row **rows, size_t n)
 int fixture_has(struct fixture *f, const struct apd_id *run_id)
 {
 	struct apd_run_row *row;
-	int r = apd_sqlite_get_run(f->storage, run_id, &row);
+	int r = apd_sqlite_get_run(f->storage, run_id, true, &row);
 
 	if (r == 0)
 		apd_run_row_unref(row);
@@ -291,5 +447,35 @@ bool fixture_has_thread(struct fixture *f, const struct apd_id *id)
 	struct apd_load load = {.type = APD_LOAD_THREAD, .id = *id};
 
 	assert_int_equal(fixture_load(f, &load), 0);
+	apd_thread_view_finish(&load.view);
 	return load.found;
+}
+
+void fixture_assert_state(const struct apd_state *state, const char *expected)
+{
+	struct apd_buf out = {0};
+
+	apd_state_add_json(&out, state);
+	assert_string_equal(apd_buf_str(&out).ptr, expected);
+	apd_buf_finish(&out);
+}
+
+int64_t fixture_sql(const struct fixture *f, const char *sql)
+{
+	sqlite3_stmt *stmt;
+	int64_t value = -1;
+	sqlite3 *db;
+
+	assert_int_equal(sqlite3_open(fixture_path(f, "apd.db"), &db), SQLITE_OK);
+	sqlite3_busy_timeout(db, 5000);
+	for (const char *at = sql; *at;) {
+		assert_int_equal(sqlite3_prepare_v2(db, at, -1, &stmt, &at), SQLITE_OK);
+		if (!stmt)
+			break;
+		if (sqlite3_step(stmt) == SQLITE_ROW)
+			value = sqlite3_column_int64(stmt, 0);
+		assert_int_equal(sqlite3_finalize(stmt), SQLITE_OK);
+	}
+	sqlite3_close(db);
+	return value;
 }

@@ -23,11 +23,11 @@ static void run_round_trip(void **state)
 	row->attempt = UINT32_MAX;
 	apd_run_row_ref(row);
 	assert_int_equal(fixture_put(f, row), 0);
-	assert_int_equal(apd_sqlite_get_run(f->storage, &row->run_id, &back), 0);
+	assert_int_equal(apd_sqlite_get_run(f->storage, &row->run_id, true, &back), 0);
 	assert_true(apd_id_eq(&back->run_id, &row->run_id));
 	assert_true(apd_id_eq(&back->thread_id, &row->thread_id));
 	assert_int_equal(back->status, APD_RUN_ERROR);
-	assert_int_equal(back->flags, APD_RUN_ROW_BACKGROUND);
+	assert_int_equal(back->flags, APD_RUN_ROW_BACKGROUND | APD_RUN_ROW_EPHEMERAL);
 	assert_int_equal(back->attempt, UINT32_MAX);
 	assert_int_equal(back->created_us, row->created_us);
 	assert_int_equal(back->updated_us, row->updated_us);
@@ -49,7 +49,7 @@ static void absent_stays_absent(void **state)
 	struct apd_run_row *back;
 
 	assert_int_equal(fixture_put(f, fixture_row(f, (struct row_spec){.run_id = &id})), 0);
-	assert_int_equal(apd_sqlite_get_run(f->storage, &id, &back), 0);
+	assert_int_equal(apd_sqlite_get_run(f->storage, &id, true, &back), 0);
 	assert_null(back->error.ptr);
 	assert_null(back->output.ptr);
 	assert_null(back->result_text);
@@ -61,16 +61,17 @@ static void put_replaces(void **state)
 {
 	struct fixture *f = *state;
 	struct apd_id id = fixture_id(f), thread = fixture_id(f);
-	struct row_spec spec = {.run_id = &id, .thread = &thread, .created_us = 7};
+	struct row_spec spec = {
+		.run_id = &id, .thread = &thread, .created_us = 7, .metadata = "{\"b\":2}"};
 	struct apd_run_row *back;
 
+	assert_int_equal(fixture_put_thread(f, &thread), 0);
 	assert_int_equal(fixture_put(f, fixture_row(f, spec)), 0);
 	spec.status = APD_RUN_SUCCESS;
 	spec.output = "{\"values\":{\"n\":1}}";
-	spec.metadata = "{\"b\":2}";
 	spec.ended_us = 9;
 	assert_int_equal(fixture_put(f, fixture_row(f, spec)), 0);
-	assert_int_equal(apd_sqlite_get_run(f->storage, &id, &back), 0);
+	assert_int_equal(apd_sqlite_get_run(f->storage, &id, true, &back), 0);
 	assert_int_equal(back->status, APD_RUN_SUCCESS);
 	assert_int_equal(back->ended_us, 9);
 	assert_int_equal(back->created_us, 7);
@@ -142,7 +143,7 @@ static void batch_is_atomic(void **state)
 	struct apd_run_row *bad = bad_row(f);
 	struct call *call = call_create(f);
 
-	apd_batch_put_thread(&call->batch, &thread, 1);
+	call_put_thread(call, &thread, 1);
 	apd_batch_put_run(&call->batch, good);
 	apd_batch_delete_run(&call->batch, &thread);
 	apd_batch_put_run(&call->batch, bad);
@@ -230,7 +231,7 @@ static void batch_is_sent_again_from_done(void **state)
 
 	chain_left = 20;
 	call->batch.done = chain_done;
-	apd_batch_put_thread(&call->batch, &thread, 1);
+	call_put_thread(call, &thread, 1);
 	call_send(call);
 	assert_int_equal(call_wait(call), 0);
 	assert_int_equal(chain_left, 0);

@@ -130,7 +130,7 @@ static void other_writers_are_waited_for(void **state)
 
 	assert_int_equal(sqlite3_open(fixture_path(f, "apd.db"), &db), SQLITE_OK);
 	assert_int_equal(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
-	apd_batch_put_thread(&call->batch, &id, 1);
+	call_put_thread(call, &id, 1);
 	call_send(call);
 	assert_false(fixture_has_thread(f, &id));
 	assert_int_equal(sqlite3_exec(db, "COMMIT", NULL, NULL, NULL), SQLITE_OK);

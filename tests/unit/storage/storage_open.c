@@ -166,16 +166,34 @@ static void garbage_is_refused(void **state)
 	apd_buf_finish(&error);
 }
 
-/* A schema of three versions, and one whose third step is wrong. */
-static const char *const steps[] = {
-	"CREATE TABLE a (x INTEGER) STRICT; INSERT INTO a VALUES (1)",
-	"ALTER TABLE a ADD COLUMN y INTEGER; UPDATE a SET y = x + 1",
-	"CREATE TABLE b (z INTEGER) STRICT; INSERT INTO b SELECT x + y FROM a",
+/* Counts in C what the SQL of a step has made. */
+static int fill_two(sqlite3 *db)
+{
+	return sqlite3_exec(db, "UPDATE a SET y = y + 10", NULL, NULL, NULL) == SQLITE_OK ? 0
+											  : -EIO;
+}
+
+static int fill_badly(sqlite3 *db)
+{
+	return fill_two(db) == 0 ? -ENOSPC : 0;
+}
+
+/* A schema of three versions, one whose third step is wrong, and one that cannot be filled. */
+#define STEP_1 "CREATE TABLE a (x INTEGER) STRICT; INSERT INTO a VALUES (1)"
+#define STEP_2 "ALTER TABLE a ADD COLUMN y INTEGER; UPDATE a SET y = x + 1"
+static const struct apd_schema_step steps[] = {
+	{STEP_1, NULL},
+	{STEP_2, fill_two},
+	{"CREATE TABLE b (z INTEGER) STRICT; INSERT INTO b SELECT x + y FROM a", NULL},
 };
-static const char *const bad_steps[] = {
-	"CREATE TABLE a (x INTEGER) STRICT; INSERT INTO a VALUES (1)",
-	"ALTER TABLE a ADD COLUMN y INTEGER; UPDATE a SET y = x + 1",
-	"CREATE TABLE b (z INTEGER) STRICT; INSERT INTO b VALUES ('no number')",
+static const struct apd_schema_step bad_steps[] = {
+	{STEP_1, NULL},
+	{STEP_2, fill_two},
+	{"CREATE TABLE b (z INTEGER) STRICT; INSERT INTO b VALUES ('no number')", NULL},
+};
+static const struct apd_schema_step unfilled_steps[] = {
+	{STEP_1, NULL},
+	{STEP_2, fill_badly},
 };
 
 static int number(sqlite3 *db, const char *sql)
@@ -205,7 +223,7 @@ static void migrates_from_every_version(void **state)
 		assert_int_equal(apd_schema_migrate(db, "x", steps, 3, &error), 0);
 		assert_int_equal(number(db, "PRAGMA user_version"), 3);
 		assert_int_equal(number(db, "PRAGMA application_id"), APD_APPLICATION_ID);
-		assert_int_equal(number(db, "SELECT z FROM b"), 3);
+		assert_int_equal(number(db, "SELECT z FROM b"), 13);
 		assert_int_equal(apd_schema_migrate(db, "x", steps, 2, &error), -EPROTO);
 		apd_buf_clear(&error);
 		assert_int_equal(number(db, "PRAGMA user_version"), 3);
@@ -227,7 +245,23 @@ static void failed_step_leaves_the_version_before(void **state)
 	assert_int_equal(number(db, "PRAGMA user_version"), 2);
 	assert_int_equal(number(db, "SELECT count(*) FROM b"), -1);
 	assert_int_equal(apd_schema_migrate(db, "x.db", steps, 3, &error), 0);
-	assert_int_equal(number(db, "SELECT z FROM b"), 3);
+	assert_int_equal(number(db, "SELECT z FROM b"), 13);
+	sqlite3_close(db);
+	apd_buf_finish(&error);
+}
+
+static void step_that_cannot_be_filled_is_taken_back(void **state)
+{
+	struct apd_buf error = {0};
+	sqlite3 *db;
+
+	(void)state;
+	assert_int_equal(sqlite3_open(":memory:", &db), SQLITE_OK);
+	assert_int_equal(apd_schema_migrate(db, "x.db", unfilled_steps, 2, &error), -ENOSPC);
+	assert_says(&error, "from version 1 to 2");
+	assert_int_equal(number(db, "PRAGMA user_version"), 1);
+	assert_int_equal(number(db, "SELECT y FROM a"), -1);
+	assert_int_equal(apd_schema_migrate(db, "x.db", steps, 3, &error), 0);
 	sqlite3_close(db);
 	apd_buf_finish(&error);
 }
@@ -245,6 +279,7 @@ int main(void)
 		TEST(garbage_is_refused),
 		cmocka_unit_test(migrates_from_every_version),
 		cmocka_unit_test(failed_step_leaves_the_version_before),
+		cmocka_unit_test(step_that_cannot_be_filled_is_taken_back),
 	};
 
 	return cmocka_run_group_tests_name("storage_open", tests, NULL, NULL);

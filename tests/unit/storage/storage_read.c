@@ -55,7 +55,7 @@ static void keyed_read_of_nothing(void **state)
 	struct apd_id id = fixture_id(f);
 	struct apd_run_row *row = NULL;
 
-	assert_int_equal(apd_sqlite_get_run(f->storage, &id, &row), -ENOENT);
+	assert_int_equal(apd_sqlite_get_run(f->storage, &id, true, &row), -ENOENT);
 	assert_null(row);
 }
 
@@ -211,7 +211,10 @@ static void sweep(void **state)
 	struct apd_id kept = fixture_id(f), young = fixture_id(f), active = fixture_id(f);
 	struct row_spec spec = {.status = APD_RUN_SUCCESS, .flags = APD_RUN_ROW_EPHEMERAL};
 
-	fixture_put(f, fixture_row(f, (struct row_spec){.run_id = &kept, .ended_us = 50}));
+	fixture_put_thread(f, &kept);
+	fixture_put(f,
+		fixture_row(
+			f, (struct row_spec){.run_id = &kept, .thread = &kept, .ended_us = 50}));
 	for (int i = 0; i < 600; i++) {
 		spec.ended_us = i + 1;
 		fixture_put(f, fixture_row(f, spec));
@@ -224,10 +227,11 @@ static void sweep(void **state)
 	fixture_put(f, fixture_row(f, spec));
 
 	/* A sweep tells nobody when it is through: commit and look until it is. */
-	apd_sqlite_sweep(f->storage, 5000, 100);
+	apd_sqlite_sweep(f->storage, &(struct apd_sweep){.runs_before_us = 5000, .max = 100});
 	while (count_runs(f) != 503)
 		fixture_put_thread(f, &kept);
-	apd_sqlite_sweep(f->storage, 5000, UINT32_MAX);
+	apd_sqlite_sweep(
+		f->storage, &(struct apd_sweep){.runs_before_us = 5000, .max = UINT32_MAX});
 	while (count_runs(f) != 3)
 		fixture_put_thread(f, &kept);
 	assert_int_equal(fixture_has(f, &kept), 0);

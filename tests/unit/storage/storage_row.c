@@ -183,22 +183,27 @@ static void references(void **state)
 static void batches(void **state)
 {
 	struct apd_run_row *row = make_row("{}");
+	struct apd_thread_row *thread = apd_thread_row_create(
+		&(struct apd_thread_row){.thread_id = row->thread_id, .created_us = 7});
 	struct apd_batch batch = {0};
 
 	(void)state;
-	apd_batch_put_thread(&batch, &row->thread_id, 7);
+	apd_batch_put_thread(&batch, thread);
 	apd_batch_put_run(&batch, row);
 	apd_batch_delete_run(&batch, &row->run_id);
 	apd_batch_delete_thread(&batch, &row->thread_id);
 	assert_int_equal(batch.n_ops, 4);
 	assert_int_equal(batch.ops[0].type, APD_OP_THREAD_PUT);
-	assert_int_equal(batch.ops[0].wall_us, 7);
+	assert_ptr_equal(batch.ops[0].thread, thread);
+	assert_int_equal(thread->refs, 2);
 	assert_ptr_equal(batch.ops[1].run, row);
 	assert_true(apd_id_eq(&batch.ops[2].id, &row->run_id));
 	assert_int_equal(batch.ops[3].type, APD_OP_THREAD_DELETE);
 	assert_int_equal(row->refs, 2);
 	apd_batch_finish(&batch);
 	assert_int_equal(row->refs, 1);
+	assert_int_equal(thread->refs, 1);
+	apd_thread_row_unref(thread);
 	apd_run_row_unref(row);
 }
 

@@ -28,8 +28,10 @@ static int fill(void **state)
 
 	fixture_setup(state);
 	f = *state;
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 3; i++) {
 		threads[i] = fixture_id(f);
+		assert_int_equal(fixture_put_thread(f, &threads[i]), 0);
+	}
 	for (unsigned i = 0; i < ROWS; i++) {
 		rows[i] = fixture_row(f,
 			(struct row_spec){.agent = agents[i % 3],
@@ -136,18 +138,22 @@ static void budget(void **state)
 {
 	struct fixture *f = *state;
 	struct apd_run_search search = {
-		.query = {.status = -1, .limit = 10, .metadata = APD_STR("{\"none\":1}")}};
+		.query = {.status = -1, .limit = 10, .metadata = APD_STR("{\"none\":{}}")}};
+	struct apd_run_search tagged = {
+		.query = {.status = -1, .limit = 10, .metadata = APD_STR("{\"k\":1}")}};
 
 	fixture_close(f);
 	f->budget_ms = 0;
 	fixture_open(f);
 	assert_int_equal(fixture_search(f, &search), -ETIME);
 	assert_null(search.rows);
+	assert_int_equal(fixture_search(f, &tagged), -ETIME);
+	assert_null(tagged.rows);
 	/* What is found at once needs no look at the clock; loads have no budget. */
 	check(f, &(struct apd_run_query){.status = -1, .limit = 1});
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(fixture_search(f, &search), -ETIME);
-	assert_false(fixture_has_thread(f, &threads[0]));
+	assert_true(fixture_has_thread(f, &threads[0]));
 }
 
 static void too_heavy(void **state)

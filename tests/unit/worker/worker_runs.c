@@ -272,8 +272,8 @@ static void test_questions(void **state)
 	driver_expect_done(&d, 1, AP_INTERRUPTED);
 	assert_string_equal(d.misuses.data, "interrupt() twice in one invoke()\n");
 
-	driver_invoke_with(&d, 2, "1", &what, APD_STR("{\"answers\":1}"), APD_STR("v1\0bytes"));
-	driver_expect_commit(&d, "{\"answers\":1}");
+	driver_invoke_with(&d, 2, "1", &what, APD_STR("[{\"id\":\"q\"}]"), APD_STR("v1\0bytes"));
+	driver_expect_commit(&d, "{\"resume\":[{\"id\":\"q\"}],\"left\":1}");
 	driver_expect_done(&d, 2, AP_OK);
 
 	driver_invoke_with(&d, 3, "1", &ephemeral, APD_STR_ABSENT, APD_STR_ABSENT);

@@ -349,6 +349,25 @@ static inline ap_str ap_json_get(ap_str object, const char *key)
 	return ap_mem(NULL, 0);
 }
 
+/*
+ * The text of a message: its content, or the text blocks of its content joined.
+ * In *space, which is cleared first, or a slice of the message; absent if there
+ * is no room. [any]
+ */
+static inline ap_str ap_message_read(ap_str message, ap_buf *space)
+{
+	ap_str content = ap_json_get(message, "content"), block;
+	size_t at = 0;
+
+	if (ap_json_kind(content) == AP_JSON_STRING)
+		return ap_json_text(content, space);
+	ap_buf_clear(space);
+	while (ap_json_next(content, &at, NULL, &block))
+		if (ap_json_is(ap_json_get(block, "type"), "text"))
+			ap_json_add_text(space, ap_json_get(block, "text"));
+	return space->status == AP_OK ? ap_buf_str(space) : ap_mem(NULL, 0);
+}
+
 /* The value of a number: AP_OK, or AP_E_INVALID for anything else or without an end. [any] */
 static inline ap_status ap_json_double(ap_str value, double *ret_value)
 {
@@ -358,6 +377,7 @@ static inline ap_status ap_json_double(ap_str value, double *ret_value)
 
 	if (ap_json_kind(s) != AP_JSON_NUMBER || s.len >= sizeof(text))
 		return AP_E_INVALID;
+	/* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): where there are bytes is a pointer. */
 	memcpy(text, s.ptr, s.len);
 	text[s.len] = '\0';
 	number = strtod(text, &end);

@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -68,8 +69,12 @@ static inline ap_status ap_error_set(
 	return status;
 }
 
-/* Ends a step: the keys of the patch, a JSON object, replace those of the thread. [run] */
-static inline ap_status ap_commit(ap_run *run, const char *step, ap_str patch)
+/*
+ * Ends a step: the keys of the patch, a JSON object, replace those of the thread,
+ * and those in removed, a JSON array of strings that may be absent, go. [run]
+ */
+static inline ap_status ap_commit_removing(
+	ap_run *run, const char *step, ap_str patch, ap_str removed)
 {
 	ap_step s;
 
@@ -77,7 +82,14 @@ static inline ap_status ap_commit(ap_run *run, const char *step, ap_str patch)
 	s.size = sizeof(s);
 	s.name = ap_cstr(step);
 	s.patch = patch;
+	s.removed = removed;
 	return run->ops->commit(run, &s);
+}
+
+/* Ends a step that removes nothing. [run] */
+static inline ap_status ap_commit(ap_run *run, const char *step, ap_str patch)
+{
+	return ap_commit_removing(run, step, patch, ap_mem(NULL, 0));
 }
 
 /* Sends one event; data is the channel's JSON object, node may be NULL. [run] */
@@ -118,25 +130,48 @@ static inline ap_status ap_emit_custom(ap_run *run, const char *name, ap_str pay
 	return ap_emit_buf_(run, AP_CHANNEL_CUSTOM, NULL, &b);
 }
 
-/*
- * Asks one question: return ap_interrupt(run, "approve", payload, state).  Gives
- * AP_INTERRUPTED, or the failure of the op.  continuation is what the next
- * invoke() shall find in run->continuation; it may be absent. [run]
- */
-static inline ap_status ap_interrupt(
-	ap_run *run, const char *id, ap_str payload_json, ap_str continuation)
+/* A question for ap_interrupt_all; both are borrowed until it was asked. [any] */
+static inline ap_question ap_question_of(ap_str id, ap_str payload_json)
 {
 	ap_question question;
-	const ap_question *questions[1];
-	ap_status status;
 
 	memset(&question, 0, sizeof(question));
 	question.size = sizeof(question);
-	question.id = ap_cstr(id);
+	question.id = id;
 	question.payload = payload_json;
-	questions[0] = &question;
-	status = run->ops->interrupt(run, questions, 1, continuation);
+	return question;
+}
+
+/*
+ * Asks n questions at once: return ap_interrupt_all(run, questions, n, state).
+ * Gives AP_INTERRUPTED, or the failure of the op.  continuation is what the next
+ * invoke() shall find in run->continuation; it may be absent. [run]
+ */
+static inline ap_status ap_interrupt_all(
+	ap_run *run, const ap_question *questions, size_t n, ap_str continuation)
+{
+	const ap_question **each;
+	ap_status status;
+
+	if (n > SIZE_MAX / sizeof(*each))
+		return AP_E_LIMIT;
+	each = (const ap_question **)malloc(n ? n * sizeof(*each) : 1);
+	if (!each)
+		return AP_E_NOMEM;
+	for (size_t i = 0; i < n; i++)
+		each[i] = &questions[i];
+	status = run->ops->interrupt(run, each, n, continuation);
+	free((void *)each);
 	return status < 0 ? status : AP_INTERRUPTED;
+}
+
+/* Asks one question: return ap_interrupt(run, "approve", payload, state). [run] */
+static inline ap_status ap_interrupt(
+	ap_run *run, const char *id, ap_str payload_json, ap_str continuation)
+{
+	ap_question question = ap_question_of(ap_cstr(id), payload_json);
+
+	return ap_interrupt_all(run, &question, 1, continuation);
 }
 
 /* The answer to the question with this id, as JSON, or absent: not answered. [any] */

@@ -55,4 +55,14 @@ static inline int ap_str_is(ap_str s, const char *text)
 	return ap_str_equal(s, ap_cstr(text));
 }
 
+/* What follows a prefix: absent if s does not begin with it, empty if nothing follows. [any] */
+static inline ap_str ap_str_after(ap_str s, const char *prefix)
+{
+	ap_str p = ap_cstr(prefix);
+
+	if (s.len < p.len || !s.ptr || memcmp(s.ptr, p.ptr, p.len) != 0)
+		return ap_mem(NULL, 0);
+	return ap_mem(s.ptr + p.len, s.len - p.len);
+}
+
 #endif /* AP_SUGAR_STR_H */

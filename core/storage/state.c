@@ -1,5 +1,5 @@
 /* The state of a thread: how a commit makes the next one. */
-#include "runtime/state.h"
+#include "storage/state.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -171,16 +171,44 @@ struct applying {
 	struct builder values;
 	struct builder messages;
 	bool has_messages;
-	struct apd_id_gen *gen;
-	int64_t wall_us;
+	bool told_messages; /* the change speaks of messages */
+	const struct apd_state_change *change;
+	struct apd_buf *stored; /* the messages as a checkpoint has them, or NULL */
 	struct apd_buf scratch;
 };
+
+/* Notes a message for the checkpoint. */
+static void store_message(struct applying *a, struct apd_str message)
+{
+	if (!a->stored)
+		return;
+	apd_json_add_comma(a->stored);
+	apd_buf_add_str(a->stored, message);
+}
+
+/* Puts a message that came without an id. */
+static int put_nameless(struct applying *a, const struct apd_json *json, uint32_t i)
+{
+	char text[APD_ID_TEXT + 1];
+	struct apd_text *message;
+	struct apd_id id;
+
+	if (!a->change->gen)
+		return -EINVAL;
+	id = apd_id_next(a->change->gen, a->change->wall_us);
+	apd_id_format(&id, text);
+	message = message_with_id(json, i, text);
+	store_message(a, apd_text_str(message));
+	builder_put(&a->messages, (struct apd_str){text, APD_ID_TEXT}, message);
+	return 0;
+}
 
 /* Combines one message by its id. */
 static int combine_message(struct applying *a, const struct apd_json *json, uint32_t i)
 {
 	uint32_t id, type;
 	struct apd_str key;
+	bool remove;
 
 	if (apd_json_type(json, i) != APD_JSON_OBJECT)
 		return -EINVAL;
@@ -188,18 +216,14 @@ static int combine_message(struct applying *a, const struct apd_json *json, uint
 	type = apd_json_given(json, i, APD_STR("type"));
 	if (id && apd_json_type(json, id) != APD_JSON_STRING)
 		return -EINVAL;
-	if (!id) {
-		struct apd_id made = apd_id_next(a->gen, a->wall_us);
-		char text[APD_ID_TEXT + 1];
-
-		apd_id_format(&made, text);
-		builder_put(&a->messages, (struct apd_str){text, APD_ID_TEXT},
-			message_with_id(json, i, text));
-		return 0;
-	}
+	remove = type && apd_json_type(json, type) == APD_JSON_STRING &&
+		apd_json_is(json, type, APD_STR("remove"));
+	/* Removing nothing in particular is nothing. */
+	if (!id)
+		return remove ? 0 : put_nameless(a, json, i);
+	store_message(a, apd_json_slice(json, i));
 	key = apd_json_string(json, id, &a->scratch);
-	if (type && apd_json_type(json, type) == APD_JSON_STRING &&
-		apd_json_is(json, type, APD_STR("remove")))
+	if (remove)
 		builder_remove(&a->messages, key);
 	else
 		builder_put(&a->messages, key, apd_text_create(apd_json_slice(json, i)));
@@ -212,7 +236,7 @@ static int combine_messages(struct applying *a, const struct apd_json *json, uin
 
 	if (apd_json_type(json, array) != APD_JSON_ARRAY)
 		return -EINVAL;
-	a->has_messages = true;
+	a->has_messages = a->told_messages = true;
 	apd_json_each_item (json, array, i) {
 		r = combine_message(a, json, i);
 		if (r < 0)
@@ -268,28 +292,146 @@ static struct apd_state *applied(struct applying *a)
 	return state;
 }
 
-int apd_state_apply(struct apd_state *state, const struct apd_json *patch,
-	const struct apd_json *removed, const struct apd_json *messages, struct apd_id_gen *gen,
-	int64_t wall_us, struct apd_state **ret_state)
+/* Whether a checkpoint cannot store the patch just as it came. */
+static bool must_rewrite(const struct apd_state_change *change)
 {
-	struct applying a = {.has_messages = state->has_messages, .gen = gen, .wall_us = wall_us};
+	uint32_t messages;
+
+	if (!change->patch || change->messages)
+		return true;
+	messages = apd_json_member(change->patch, 0, APD_STR("messages"));
+	if (!messages || apd_json_type(change->patch, messages) != APD_JSON_ARRAY)
+		return false;
+	apd_json_each_item (change->patch, messages, i) {
+		if (apd_json_type(change->patch, i) == APD_JSON_OBJECT &&
+			!apd_json_given(change->patch, i, APD_STR("id")))
+			return true;
+	}
+	return false;
+}
+
+/* The patch as a checkpoint stores it, with the messages that were noted. */
+static struct apd_text *stored_patch(const struct applying *a, struct apd_str messages)
+{
+	const struct apd_json *patch = a->change->patch;
+	struct apd_buf out = {0};
+	struct apd_text *text;
+
+	apd_buf_lit(&out, "{");
+	if (patch) {
+		apd_json_each_member (patch, 0, k) {
+			if (apd_json_is(patch, k, APD_STR("messages")))
+				continue;
+			apd_json_add_comma(&out);
+			apd_buf_add_str(&out, apd_json_slice(patch, k));
+			apd_buf_lit(&out, ":");
+			apd_buf_add_str(&out, apd_json_slice(patch, k + 1));
+		}
+	}
+	if (a->told_messages) {
+		apd_json_add_comma(&out);
+		apd_buf_lit(&out, "\"messages\":");
+		apd_buf_add_str(&out, messages);
+		apd_buf_lit(&out, "]");
+	}
+	apd_buf_lit(&out, "}");
+	text = apd_text_of(&out);
+	apd_buf_finish(&out);
+	return text;
+}
+
+/* Begins with what a state holds; `more` values and messages are expected. */
+static void begin(
+	struct applying *a, const struct apd_state *state, size_t more_values, size_t more_messages)
+{
+	*a = (struct applying){.has_messages = state->has_messages};
+	builder_init(&a->values, state->values, state->n_values, more_values);
+	builder_init(&a->messages, state->messages, state->n_messages, more_messages);
+}
+
+/* Takes one change. */
+static int take(struct applying *a, const struct apd_state_change *change)
+{
 	int r = 0;
 
-	builder_init(&a.values, state->values, state->n_values, patch ? patch->toks[0].count : 0);
-	builder_init(&a.messages, state->messages, state->n_messages,
-		messages ? messages->toks[0].count : 0);
-	if (patch)
-		r = apply_patch(&a, patch);
-	if (r == 0 && messages)
-		r = combine_messages(&a, messages, 0);
-	if (r == 0 && removed)
-		apply_removed(&a, removed);
+	a->change = change;
+	if (change->messages)
+		r = combine_messages(a, change->messages, 0);
+	if (r == 0 && change->patch)
+		r = apply_patch(a, change->patch);
+	if (r == 0 && change->removed)
+		apply_removed(a, change->removed);
+	return r;
+}
+
+static void end(struct applying *a)
+{
+	builder_finish(&a->values);
+	builder_finish(&a->messages);
+	apd_buf_finish(&a->scratch);
+}
+
+int apd_state_apply(struct apd_state *state, const struct apd_state_change *change,
+	struct apd_state **ret_state, struct apd_text **ret_patch)
+{
+	bool rewrite = ret_patch && must_rewrite(change);
+	struct apd_buf stored = {0};
+	struct applying a;
+	int r;
+
+	begin(&a, state, change->patch ? change->patch->toks[0].count : 0,
+		change->messages ? change->messages->toks[0].count : 0);
+	if (rewrite) {
+		apd_buf_lit(&stored, "[");
+		a.stored = &stored;
+	}
+	r = take(&a, change);
+	if (r == 0 && ret_patch)
+		*ret_patch = rewrite ? stored_patch(&a, apd_buf_str(&stored)) : NULL;
 	if (r == 0)
 		*ret_state = applied(&a);
-	builder_finish(&a.values);
-	builder_finish(&a.messages);
-	apd_buf_finish(&a.scratch);
+	end(&a);
+	apd_buf_finish(&stored);
 	return r;
+}
+
+struct apd_state_fold {
+	struct applying applying;
+	int error;
+};
+
+struct apd_state_fold *apd_state_fold_create(struct apd_state *from)
+{
+	struct apd_state_fold *fold = apd_calloc(1, sizeof(*fold));
+
+	begin(&fold->applying, from, 0, 0);
+	return fold;
+}
+
+int apd_state_fold_add(struct apd_state_fold *fold, const struct apd_state_change *change)
+{
+	int r = take(&fold->applying, change);
+
+	if (r < 0)
+		fold->error = r;
+	return r;
+}
+
+struct apd_state *apd_state_fold_finish(struct apd_state_fold *fold)
+{
+	struct apd_state *state = fold->error ? NULL : applied(&fold->applying);
+
+	end(&fold->applying);
+	free(fold);
+	return state;
+}
+
+struct apd_str apd_state_value(const struct apd_state *state, struct apd_str key)
+{
+	for (size_t i = 0; i < state->n_values; i++)
+		if (apd_str_eq(apd_text_str(state->values[i].key), key))
+			return apd_text_str(state->values[i].value);
+	return APD_STR_ABSENT;
 }
 
 static void add_values(struct apd_buf *out, const struct apd_state *state)

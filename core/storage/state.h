@@ -3,8 +3,8 @@
  * A state is immutable and reference-counted; a commit makes a new one that
  * shares all it did not touch, so that an event can keep the state it speaks of.
  */
-#ifndef APD_RUNTIME_STATE_H
-#define APD_RUNTIME_STATE_H
+#ifndef APD_STORAGE_STATE_H
+#define APD_STORAGE_STATE_H
 
 #include <stdatomic.h>
 
@@ -32,18 +32,41 @@ struct apd_state *apd_state_empty(void);
 struct apd_state *apd_state_ref(struct apd_state *state);
 void apd_state_unref(struct apd_state *state);
 
+/* What a commit changes. Each JSON is scanned; value 0 is what is meant. */
+struct apd_state_change {
+	const struct apd_json *patch; /* object, or NULL */
+	const struct apd_json *removed; /* array of strings, or NULL */
+	const struct apd_json
+		*messages; /* array of objects, or NULL: combined like patch's, before them */
+	struct apd_id_gen *gen; /* of ids for messages without one; NULL: those are refused */
+	int64_t wall_us;
+};
+
 /*
  * The state after a commit: keys of patch replaced, keys in removed gone,
  * "messages" combined by id (a known id replaces, a new one appends,
- * {"type":"remove","id":X} deletes, a message without an id gets one from gen).
- * patch is value 0 of a scanned object, or NULL; removed a scanned array of
- * strings, or NULL; messages (a scanned array of objects, or NULL) are combined
- * like patch's. 0 with a new reference, or -EINVAL when messages are not
- * objects in an array. [any]
+ * {"type":"remove","id":X} deletes, a message without an id gets one).
+ * 0 with a new reference, or -EINVAL when messages are not objects in an array.
+ *
+ * ret_patch, unless NULL: the patch as a checkpoint stores it, one object with
+ * both lists of messages in one and an id in each; NULL where change->patch can
+ * be stored just as it came. The caller's reference. [any]
  */
-int apd_state_apply(struct apd_state *state, const struct apd_json *patch,
-	const struct apd_json *removed, const struct apd_json *messages, struct apd_id_gen *gen,
-	int64_t wall_us, struct apd_state **ret_state);
+int apd_state_apply(struct apd_state *state, const struct apd_state_change *change,
+	struct apd_state **ret_state, struct apd_text **ret_patch);
+
+/*
+ * Folds many changes into one state without making those between. Not for two
+ * threads at once. finish() gives a reference, or NULL after an error, and frees
+ * the fold.
+ */
+struct apd_state_fold;
+struct apd_state_fold *apd_state_fold_create(struct apd_state *from);
+int apd_state_fold_add(struct apd_state_fold *fold, const struct apd_state_change *change);
+struct apd_state *apd_state_fold_finish(struct apd_state_fold *fold);
+
+/* The JSON text of a value; absent if there is none of this key. [any] */
+struct apd_str apd_state_value(const struct apd_state *state, struct apd_str key);
 
 /* Adds the values as a JSON object, without messages. [any] */
 void apd_state_add_values(struct apd_buf *out, const struct apd_state *state);
