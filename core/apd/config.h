@@ -54,6 +54,7 @@ struct apd_config {
 	int64_t linger_ns, events_stall_ns;
 
 	int64_t retention_ephemeral_ns;
+	int64_t retention_threads_ns; /* 0: for ever */
 	int log_level; /* enum apd_log_level */
 
 	const char *webhook_secret, *webhook_ca_file; /* or NULL */

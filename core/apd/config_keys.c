@@ -95,6 +95,7 @@ static const struct config_key events_keys[] = {
 
 static const struct config_key retention_keys[] = {
 	{"ephemeral_runs", CONFIG_DURATION, AT(retention_ephemeral_ns), 0, 36500 * DAY, NULL, NULL},
+	{"threads", CONFIG_DURATION, AT(retention_threads_ns), 0, 36500 * DAY, NULL, NULL},
 	{0},
 };
 

@@ -186,14 +186,18 @@ static void on_hangup(uv_signal_t *handle, int number)
 	apd_pool_reload(daemon->engine.pool);
 }
 
-/* Once a minute: forget ephemeral runs that are old enough, a few at a time. */
+/* Once a minute: forget what is old enough, a few at a time. */
 static void on_sweep(uv_timer_t *timer)
 {
 	struct daemon *daemon = timer->data;
-	int64_t keep_us = daemon->config.retention_ephemeral_ns / 1000;
+	int64_t runs_us = daemon->config.retention_ephemeral_ns / 1000;
+	int64_t threads_us = daemon->config.retention_threads_ns / 1000;
+	int64_t now = apd_clock_wall_us();
 
 	daemon->storage->ops->sweep(daemon->storage,
-		&(struct apd_sweep){.runs_before_us = apd_clock_wall_us() - keep_us, .max = 1000});
+		&(struct apd_sweep){.runs_before_us = now - runs_us,
+			.threads_before_us = threads_us ? now - threads_us : 0,
+			.max = 1000});
 }
 
 /* Watches for signals and the time to sweep. */

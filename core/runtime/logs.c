@@ -10,6 +10,8 @@ struct apd_event_log *apd_rt_thread_log(struct apd_runtime *rt, struct thread *t
 		thread->log = apd_event_log_create(
 			thread->kept ? rt->seq_floor + 1 : 1, rt->config.ring_bytes);
 		apd_event_log_set_owner(thread->log, thread);
+		/* A kept thread may have had another one, which is closed. */
+		thread->log_closed = false;
 		if (rt->shutting_down)
 			apd_rt_log_close(rt, thread);
 	}

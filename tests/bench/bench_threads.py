@@ -106,8 +106,8 @@ def fill(apd, script, have, want):
     while have < want:
         seconds = 1 if want - have < 20000 else 10
         script.write_text(SCRIPT.replace("BASE", f"u{have}"))
-        out = subprocess.run(["wrk", "-t2", "-c64", f"-d{seconds}s", "-s", script,
-                              f"http://127.0.0.1:{apd.port}/threads"], capture_output=True, text=True, check=True).stdout
+        command = ["wrk", "-t2", "-c64", f"-d{seconds}s", "-s", script, f"http://127.0.0.1:{apd.port}/threads"]
+        out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
         if "Non-2xx" in out:
             sys.exit(out)
         have += int(re.search(r"(\d+) requests in", out).group(1))

@@ -181,7 +181,7 @@ class Client(threading.Thread):
             connection.close()
         if self.refused(body, thread, free, status, answer):
             return
-        run = self.ledger.created(answer["run"], is_durable(body), life.number, body)
+        run = self.ledger.created(answer["run"], is_durable(body), life.number, body, logged=False)
         self.ledger.saw_result(run, (False, False), answer, "POST /runs/wait")
         if thread:
             thread.free = True
@@ -320,7 +320,7 @@ class Client(threading.Thread):
             raise Broken
         except Missed as missed:
             if seen or not self.log_is_gone(life, run):
-                self.ledger.blame(f"stream of {run.id}: events were missed {missed}: {run.first}, {run.final}")
+                self.ledger.blame(f"stream of {run.id}: events were missed {missed}: {run.final or run.first}")
             self.ledger.count("streams asked for too late")
             return None
         finally:
@@ -328,7 +328,7 @@ class Client(threading.Thread):
 
     def log_is_gone(self, life, run):
         """True if nobody can have all events of the run any more."""
-        if run.life != life.number:
+        if run.life != life.number or not run.logged:
             return True
         record = self.look(life, run)
         if record is None:

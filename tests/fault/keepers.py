@@ -101,7 +101,7 @@ class Keeper(Client):
             if records:
                 run.cancel_sent = True  # its creator left
                 found = self.ledger.created(records[0], True, life.number, {
-                    "agent_id": records[0]["agent_id"], "input": records[0]["input"]})
+                    "agent_id": records[0]["agent_id"], "input": records[0]["input"]}, logged=False)
                 self.wait_for(life, found)
             elif run.life < life.number:
                 run.absent = True
@@ -223,7 +223,7 @@ class Keeper(Client):
         status, answer = self.ask(life, "POST", f"/threads/{kept.id}/runs/wait", body)
         if self.refused(body, kept, True, status, answer):
             return
-        run = self.ledger.created(answer["run"], True, life.number, body)
+        run = self.ledger.created(answer["run"], True, life.number, body, logged=False)
         self.ledger.saw_result(run, (False, False), answer, "answer")
         if answer["values"].get(tag, -1) >= 0:
             expected = tag if isinstance(given, dict) and asked in given else given

@@ -17,6 +17,7 @@ class Run:
         self.durable = durable  # survives kill -9; else it may be lost with its life
         self.life = life
         self.body = {}  # that it was made with
+        self.logged = True  # else nobody could read its events before it was joined
         self.final = None  # the record of its end
         self.result = None  # the answer of a wait
         self.ended = False  # somebody was told so
@@ -55,13 +56,14 @@ class Ledger:
         with self.lock:
             self.counts[what] += n
 
-    def created(self, record, durable, life, body):
-        """A client was told that the run exists."""
+    def created(self, record, durable, life, body, logged=True):
+        """A client was told that the run exists; logged: its events were kept from the first on."""
         with self.lock:
             run = self.runs.get(record["run_id"])
             if run is None:
                 run = self.runs[record["run_id"]] = Run(record, durable, life)
                 run.body = body
+                run.logged = logged
                 self.order.append(run)
                 self.counts["runs"] += 1
                 self.keep(run)

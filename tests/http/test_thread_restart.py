@@ -152,7 +152,7 @@ class Restart(ThreadTest):
             follower.join()
         for thread in threads:
             self.assertGreaterEqual(self.values(thread)["n"], told[thread])
-            self.assertEqual(self.status(thread), "error")
+            until(lambda: self.status(thread) == "error", "the end of a run that died with the daemon")
             numbers = [state["values"].get("n", -1) for state in self.history(thread)]
             self.assertEqual(numbers, list(range(numbers[0], numbers[0] - len(numbers), -1)))
 

@@ -1,5 +1,7 @@
 """Runs on kept threads: what each field of a run does, the routes below a thread, cancelling."""
 
+import select
+import threading
 import unittest
 
 from harness import message, new_id, until
@@ -180,8 +182,8 @@ class Routes(ThreadTest):
     def test_malformed_ids(self):
         for method, path in (("POST", "/threads/x/runs"), ("POST", "/threads/x/runs/wait"),
                              ("POST", "/threads/x/runs/stream"), ("GET", f"/threads/{new_id()}/runs/x"),
-                             ("GET", f"/threads/{new_id()}/runs/x/wait"), ("POST", f"/threads/x/runs/{new_id()}/cancel"),
-                             ("DELETE", f"/threads/{new_id()}/runs/x"), ("GET", f"/threads/x/runs/{new_id()}/stream")):
+                             ("GET", f"/threads/{new_id()}/runs/x/wait"),
+                             ("POST", f"/threads/x/runs/{new_id()}/cancel"), ("DELETE", f"/threads/{new_id()}/runs/x"), ("GET", f"/threads/x/runs/{new_id()}/stream")):
             with self.subTest(method=method, path=path):
                 self.refused(self.apd.call(method, path, "{}" if method == "POST" else None), 422, "invalid_request")
 
@@ -268,6 +270,29 @@ class Cancel(ThreadTest):
         for action in ("interrupt", "rollback"):
             self.cancel(run, action)
             self.assertEqual((self.run_record(run)["status"], self.values(thread)), ("success", {"a": 1}))
+
+
+class Linger(ThreadTest):
+    CONFIG = "events: {linger: 50ms}"
+
+    def test_streams_of_a_thread_whose_events_are_gone_by_time(self):
+        def follow(thread, pauses):
+            for pause in pauses:
+                stream = self.apd.stream("POST", f"/threads/{thread}/runs/stream",
+                                         self.body(put(n=pause), stream_mode="updates"))
+                names = [event.name for event in stream]
+                stream.close()
+                self.assertEqual(names, ["metadata", "updates", "end"])
+                # About the time that things linger, from both sides.
+                select.select([], [], [], pause / 1000)
+            done.append(thread)
+
+        done = []
+        clients = [threading.Thread(target=follow, args=(self.thread(), range(40 + n, 60, 2)), daemon=True)
+                   for n in range(8)]
+        for client in clients:
+            client.start()
+        until(lambda: len(done) == len(clients), "the end of all streams")
 
 
 class Timeout(ThreadTest):

@@ -79,8 +79,11 @@ static int apply_batch(struct apd_apply *apply, struct apd_batch *batch)
 	int r = 0;
 
 	batch->missing = 0;
+	apply->deletes_thread = false;
 	for (uint32_t i = 0; r == 0 && i < batch->n_ops; i++)
 		r = apply_op(apply, &batch->ops[i], &batch->missing);
+	if (r == 0)
+		r = apd_apply_write_heads(apply);
 	if (r < 0)
 		batch->missing = 0;
 	return r;
@@ -107,16 +110,10 @@ static int apply_plain(struct apd_apply *apply, struct apd_list *batches, int *r
 	return 0;
 }
 
-/* Forgets which threads there are: what was remembered may just be taken back. */
-static void forget_threads(struct apd_apply *apply)
-{
-	apply->tids = (struct apd_tid_cache){0};
-}
-
 /* Takes a batch back. */
 static int undo(struct apd_apply *apply)
 {
-	forget_threads(apply);
+	apd_apply_forget_threads(apply);
 	return apd_db_run(apply->stmts.undo);
 }
 
@@ -154,7 +151,7 @@ static int transact(struct apd_apply *apply, struct apd_list *batches, int *resu
 	if (r == 0)
 		r = apd_db_run(apply->stmts.commit);
 	if (r < 0)
-		forget_threads(apply);
+		apd_apply_forget_threads(apply);
 	/* Some errors end the transaction by themselves. */
 	if (r < 0 && !sqlite3_get_autocommit(apply->db))
 		apd_db_run(apply->stmts.rollback);

@@ -84,41 +84,91 @@ static int fold(struct apd_reads *reads, const struct links *links, struct apd_s
 	return r;
 }
 
-/* Puts the statement where the row of an id has to be. */
-static void seek(sqlite3_stmt *stmt, int64_t tid, const struct apd_id *id)
+int apd_chain_head(struct apd_reads *reads, int64_t tid, int64_t *ret_cid)
 {
-	sqlite3_reset(stmt);
+	sqlite3_stmt *stmt;
+	int rc, r;
+
+	r = apd_reads_stmt(reads, APD_READ_HEAD, &stmt);
+	if (r < 0)
+		return r;
 	sqlite3_bind_int64(stmt, 1, tid);
-	apd_db_bind_id(stmt, 2, id);
+	rc = sqlite3_step(stmt);
+	*ret_cid = rc == SQLITE_ROW ? sqlite3_column_int64(stmt, 0) : 0;
+	sqlite3_reset(stmt);
+	return rc == SQLITE_DONE ? -EBADMSG : apd_db_errno(rc);
 }
 
-/* Steps to the checkpoint `want`, which is mostly the next one; -EBADMSG if it is missing. */
-static int step_to(sqlite3_stmt *stmt, int64_t tid, const struct apd_id *want)
+int apd_chain_find(struct apd_reads *reads, int64_t tid, const struct apd_id *id, int64_t *ret_cid,
+	int64_t *ret_prev)
 {
-	struct apd_id id;
-	int rc = sqlite3_step(stmt);
+	sqlite3_stmt *stmt;
+	int rc, r;
 
-	if (rc == SQLITE_ROW && apd_db_column_id(stmt, 0, &id) && apd_id_eq(&id, want))
-		return 0;
-	/* Between the two are other branches. */
+	r = apd_reads_stmt(reads, APD_READ_CHECKPOINT_BY_ID, &stmt);
+	if (r < 0)
+		return r;
+	apd_db_bind_id(stmt, 1, id);
+	sqlite3_bind_int64(stmt, 2, tid);
+	rc = sqlite3_step(stmt);
 	if (rc == SQLITE_ROW) {
-		seek(stmt, tid, want);
-		rc = sqlite3_step(stmt);
-		if (rc == SQLITE_ROW && apd_db_column_id(stmt, 0, &id) && apd_id_eq(&id, want))
-			return 0;
+		*ret_cid = sqlite3_column_int64(stmt, 0);
+		*ret_prev = sqlite3_column_int64(stmt, 1);
 	}
+	sqlite3_reset(stmt);
+	return rc == SQLITE_DONE ? -ESRCH : apd_db_errno(rc);
+}
+
+int apd_chain_row(struct apd_reads *reads, int64_t tid, int64_t cid, sqlite3_stmt **ret_stmt)
+{
+	int rc, r;
+
+	r = apd_reads_stmt(reads, APD_READ_CHECKPOINT, ret_stmt);
+	if (r < 0)
+		return r;
+	sqlite3_bind_int64(*ret_stmt, 1, cid);
+	rc = sqlite3_step(*ret_stmt);
+	if (rc == SQLITE_ROW && sqlite3_column_int64(*ret_stmt, APD_CHECKPOINT_COLUMN_TID) == tid)
+		return 0;
+	sqlite3_reset(*ret_stmt);
 	return rc == SQLITE_ROW || rc == SQLITE_DONE ? -EBADMSG : apd_db_errno(rc);
 }
 
-/* Reads the links from the statement's current row on down. */
-static int read_links(struct apd_reads *reads, sqlite3_stmt *stmt, const struct apd_id *thread_id,
-	int64_t tid, struct links *links)
+/*
+ * Steps to the row of a checkpoint, which mostly is the one of the number: where
+ * it is not, other branches lie between the two.
+ */
+static int step_to(struct apd_reads *reads, int64_t tid, const struct apd_id *id, int64_t cid,
+	sqlite3_stmt **ret_stmt)
+{
+	struct apd_id found;
+	int64_t prev;
+	int r = cid ? apd_chain_row(reads, tid, cid, ret_stmt) : -EBADMSG;
+
+	if (r < 0)
+		return r;
+	if (apd_db_column_id(*ret_stmt, APD_CHECKPOINT_COLUMN_ID, &found) && apd_id_eq(&found, id))
+		return 0;
+	sqlite3_reset(*ret_stmt);
+	r = apd_chain_find(reads, tid, id, &cid, &prev);
+	if (r < 0)
+		return r == -ESRCH ? -EBADMSG : r;
+	return apd_chain_row(reads, tid, cid, ret_stmt);
+}
+
+/* Reads the links from a number on. */
+static int read_links(struct apd_reads *reads, const struct apd_id *thread_id, int64_t tid,
+	int64_t cid, struct links *links)
 {
 	struct apd_checkpoint_row *row;
-	int r;
+	sqlite3_stmt *stmt;
+	int64_t prev;
+	int r = apd_chain_row(reads, tid, cid, &stmt);
 
-	for (;;) {
+	while (r == 0) {
+		prev = sqlite3_column_int64(stmt, APD_CHECKPOINT_COLUMN_PREV);
 		r = apd_checkpoint_row_read(stmt, thread_id, &row);
+		sqlite3_reset(stmt);
 		if (r < 0)
 			return r;
 		links_add(links, row);
@@ -126,27 +176,9 @@ static int read_links(struct apd_reads *reads, sqlite3_stmt *stmt, const struct 
 			return 0;
 		r = apd_reads_check_time(reads);
 		if (r == 0)
-			r = step_to(stmt, tid, &row->parent_id);
-		if (r < 0)
-			return r;
+			r = step_to(reads, tid, &row->parent_id, prev, &stmt);
 	}
-}
-
-/* Steps to the first link: 1, or 0 if there are no checkpoints. */
-static int first_link(sqlite3_stmt *stmt, int64_t tid, const struct apd_id *at)
-{
-	static const struct apd_id last = {{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
-		0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}};
-	struct apd_id id;
-	int rc;
-
-	seek(stmt, tid, at ? at : &last);
-	rc = sqlite3_step(stmt);
-	if (rc == SQLITE_ROW && at && (!apd_db_column_id(stmt, 0, &id) || !apd_id_eq(&id, at)))
-		return -ESRCH;
-	if (rc == SQLITE_DONE)
-		return at ? -ESRCH : 0;
-	return rc == SQLITE_ROW ? 1 : apd_db_errno(rc);
+	return r;
 }
 
 int apd_chain_read(struct apd_reads *reads, const struct apd_id *thread_id, int64_t tid,
@@ -154,16 +186,12 @@ int apd_chain_read(struct apd_reads *reads, const struct apd_id *thread_id, int6
 {
 	struct links links = {0};
 	struct apd_chain chain = {0};
-	sqlite3_stmt *stmt;
+	int64_t cid = 0, prev;
 	int r;
 
-	r = apd_reads_stmt(reads, APD_READ_CHAIN, &stmt);
-	if (r < 0)
-		return r;
-	r = first_link(stmt, tid, at);
-	if (r > 0)
-		r = read_links(reads, stmt, thread_id, tid, &links);
-	sqlite3_reset(stmt);
+	r = at ? apd_chain_find(reads, tid, at, &cid, &prev) : apd_chain_head(reads, tid, &cid);
+	if (r == 0 && cid)
+		r = read_links(reads, thread_id, tid, cid, &links);
 	if (r == 0)
 		r = fold(reads, &links, &chain.state);
 	if (r == 0) {

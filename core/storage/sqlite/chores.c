@@ -15,10 +15,11 @@
 /* Removes one old run. */
 static int sweep_run(struct apd_chores *chores, struct apd_apply *apply)
 {
+	struct apd_deleted_run deleted;
 	int n;
 
 	sqlite3_bind_int64(apply->stmts.sweep_run, 1, chores->sweep.runs_before_us);
-	n = apd_apply_run_delete_by(apply, apply->stmts.sweep_run);
+	n = apd_apply_run_delete_by(apply, apply->stmts.sweep_run, &deleted);
 	if (n < 0)
 		return n;
 	chores->runs_left = n ? chores->runs_left - 1 : 0;
@@ -84,45 +85,86 @@ static int sweep_thread(struct apd_chores *chores, struct apd_apply *apply)
 	return apd_db_run(later);
 }
 
-/* The deleted thread of which something is left; 1, or 0 if there is none. */
-static int next_purge(struct apd_apply *apply, int64_t *ret_tid, struct apd_id *ret_id)
+/* A deleted thread of which something is left. */
+struct rest {
+	int64_t tid;
+	int64_t cid;
+	int64_t rid;
+};
+
+/* Finds one; 1, or 0 if there is none. */
+static int next_rest(struct apd_apply *apply, struct rest *ret_rest)
 {
 	sqlite3_stmt *stmt = apply->stmts.purge_first;
 	int rc = sqlite3_step(stmt);
 
-	if (rc == SQLITE_ROW) {
-		*ret_tid = sqlite3_column_int64(stmt, 0);
-		if (!apd_db_column_id(stmt, 1, ret_id))
-			rc = SQLITE_CORRUPT;
-	}
+	if (rc == SQLITE_ROW)
+		*ret_rest = (struct rest){.tid = sqlite3_column_int64(stmt, 0),
+			.cid = sqlite3_column_int64(stmt, 1),
+			.rid = sqlite3_column_int64(stmt, 2)};
 	sqlite3_reset(stmt);
 	return rc == SQLITE_ROW ? 1 : apd_db_errno(rc);
 }
 
-/* Removes one checkpoint or one run of a deleted thread, or notes that there are none left. */
-static int purge(struct apd_chores *chores, struct apd_apply *apply)
+/* Removes the newest checkpoint that is left. */
+static int purge_checkpoint(struct apd_apply *apply, struct rest *rest)
 {
-	struct apd_write_stmts *stmts = &apply->stmts;
+	int64_t cid = rest->cid, prev = 0;
 	struct apd_id id;
-	int64_t tid = 0;
 	int r;
 
-	r = next_purge(apply, &tid, &id);
+	/* Where the list is torn, what is behind it is nobody's. */
+	r = apd_apply_look_at_checkpoint(apply, cid, &prev, &id);
+	rest->cid = prev;
+	return r == 0 || r == -EBADMSG ? apd_apply_checkpoint_delete(apply, cid) : r;
+}
+
+/* Removes the newest run that is left. */
+static int purge_run(struct apd_apply *apply, struct rest *rest)
+{
+	struct apd_deleted_run deleted = {.prev = 0};
+	sqlite3_stmt *stmt = apply->stmts.purge_run;
+	int r;
+
+	sqlite3_bind_int64(stmt, 1, rest->rid);
+	sqlite3_bind_int64(stmt, 2, rest->tid);
+	r = apd_apply_run_delete_by(apply, stmt, &deleted);
+	rest->rid = deleted.prev;
+	return r < 0 ? r : 0;
+}
+
+/* Notes what is left now. */
+static int note_rest(struct apd_apply *apply, const struct rest *rest)
+{
+	bool all = rest->cid == 0 && rest->rid == 0;
+	sqlite3_stmt *stmt = all ? apply->stmts.purge_end : apply->stmts.purge_update;
+
+	sqlite3_bind_int64(stmt, 1, rest->tid);
+	if (!all) {
+		sqlite3_bind_int64(stmt, 2, rest->cid);
+		sqlite3_bind_int64(stmt, 3, rest->rid);
+	}
+	return apd_db_run(stmt);
+}
+
+/* Removes one checkpoint or one run of a deleted thread. */
+static int purge(struct apd_chores *chores, struct apd_apply *apply)
+{
+	struct rest rest = {0};
+	int r;
+
+	r = next_rest(apply, &rest);
 	if (r <= 0) {
 		chores->purge = false;
 		return r;
 	}
-	sqlite3_bind_int64(stmts->purge_checkpoint, 1, tid);
-	r = apd_db_run(stmts->purge_checkpoint);
-	if (r < 0 || sqlite3_changes(apply->db) > 0)
-		return r;
-	sqlite3_bind_int64(stmts->purge_run, 1, tid);
-	apd_db_bind_id(stmts->purge_run, 2, &id);
-	r = apd_apply_run_delete_by(apply, stmts->purge_run);
-	if (r != 0)
-		return r < 0 ? r : 0;
-	sqlite3_bind_int64(stmts->purge_end, 1, tid);
-	return apd_db_run(stmts->purge_end);
+	if (rest.cid)
+		r = purge_checkpoint(apply, &rest);
+	else if (rest.rid)
+		r = purge_run(apply, &rest);
+	else
+		r = 0;
+	return r < 0 ? r : note_rest(apply, &rest);
 }
 
 /* Does the smallest part of what is due. */
@@ -152,7 +194,7 @@ int apd_chores_step(struct apd_chores *chores, struct apd_apply *apply)
 		r = apd_db_run(apply->stmts.commit);
 	if (r == 0)
 		return 0;
-	apply->tids = (struct apd_tid_cache){0};
+	apd_apply_forget_threads(apply);
 	if (!sqlite3_get_autocommit(apply->db))
 		apd_db_run(apply->stmts.rollback);
 	return r;

@@ -45,29 +45,27 @@ static int page_add(struct page *page, struct apd_checkpoint_row *row)
 	return page->bytes > ANSWER_MAX_BYTES ? -E2BIG : 0;
 }
 
-/* Reads the rows that are older than a checkpoint. */
+/* Reads so many rows from a number on down. */
 static int read_rows(struct apd_reads *reads, const struct apd_history_read *read, int64_t tid,
-	struct page *page)
+	int64_t cid, struct page *page)
 {
-	static const struct apd_id last = {{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
-		0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}};
 	struct apd_checkpoint_row *row;
 	sqlite3_stmt *stmt;
-	int rc, r;
+	int r = 0;
 
-	r = apd_reads_stmt(reads, APD_READ_CHECKPOINTS, &stmt);
-	if (r < 0)
-		return r;
-	sqlite3_bind_int64(stmt, 1, tid);
-	apd_db_bind_id(stmt, 2, read->has_before ? &read->before : &last);
-	sqlite3_bind_int64(stmt, 3, read->limit);
-	while (r == 0 && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+	while (r == 0 && cid != 0 && page->n < read->limit) {
+		r = apd_reads_check_time(reads);
+		if (r == 0)
+			r = apd_chain_row(reads, tid, cid, &stmt);
+		if (r < 0)
+			return r;
+		cid = sqlite3_column_int64(stmt, APD_CHECKPOINT_COLUMN_PREV);
 		r = apd_checkpoint_row_read(stmt, &read->thread_id, &row);
+		sqlite3_reset(stmt);
 		if (r == 0)
 			r = page_add(page, row);
 	}
-	sqlite3_reset(stmt);
-	return r ? r : apd_db_errno(rc);
+	return r;
 }
 
 /* The state at a checkpoint that is not on the page, or is one without parent. */
@@ -107,29 +105,6 @@ static int make_state(struct apd_reads *reads, const struct apd_history_read *re
 	return page->bytes > ANSWER_MAX_BYTES ? -E2BIG : 0;
 }
 
-/* Whether a thread has a checkpoint: 0, or -ESRCH. */
-static int find_checkpoint(struct apd_reads *reads, int64_t tid, const struct apd_id *id)
-{
-	struct apd_id found;
-	sqlite3_stmt *stmt;
-	int rc, r;
-
-	r = apd_reads_stmt(reads, APD_READ_CHAIN, &stmt);
-	if (r < 0)
-		return r;
-	sqlite3_bind_int64(stmt, 1, tid);
-	apd_db_bind_id(stmt, 2, id);
-	rc = sqlite3_step(stmt);
-	if (rc == SQLITE_DONE)
-		r = -ESRCH;
-	else if (rc == SQLITE_ROW)
-		r = apd_db_column_id(stmt, 0, &found) && apd_id_eq(&found, id) ? 0 : -ESRCH;
-	else
-		r = apd_db_errno(rc);
-	sqlite3_reset(stmt);
-	return r;
-}
-
 /* The number of the thread, or -ENOENT. */
 static int find_thread(struct apd_reads *reads, const struct apd_id *thread_id, int64_t *ret_tid)
 {
@@ -150,14 +125,16 @@ static int find_thread(struct apd_reads *reads, const struct apd_id *thread_id, 
 int apd_read_history(struct apd_reads *reads, struct apd_history_read *read)
 {
 	struct page page = {0};
-	int64_t tid = 0;
+	int64_t tid = 0, cid = 0, before;
 	int r;
 
 	r = find_thread(reads, &read->thread_id, &tid);
 	if (r == 0 && read->has_before)
-		r = find_checkpoint(reads, tid, &read->before);
+		r = apd_chain_find(reads, tid, &read->before, &before, &cid);
+	else if (r == 0)
+		r = apd_chain_head(reads, tid, &cid);
 	if (r == 0)
-		r = read_rows(reads, read, tid, &page);
+		r = read_rows(reads, read, tid, cid, &page);
 	for (size_t i = page.n; r == 0 && i-- > 0;)
 		r = make_state(reads, read, tid, &page, &page.items[i]);
 	apd_map_finish(&page.states);

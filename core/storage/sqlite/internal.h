@@ -10,12 +10,18 @@
 #include "storage/sqlite/engine.h"
 #include "storage/sqlite/reads.h"
 
-/* Numbers of threads that were looked up lately. All zero is empty. */
-struct apd_tid_cache {
-	struct {
-		struct apd_id thread_id;
-		int64_t tid; /* 0: a free place */
-	} items[1024];
+/* What the writer knows of a thread. */
+struct apd_thread_place {
+	struct apd_id thread_id;
+	int64_t tid; /* 0: nothing is known here */
+	int64_t cid; /* its newest checkpoint's; 0: there is none */
+	int64_t rid; /* its newest run's; 0: there is none */
+	bool changed; /* the last two are not in the database yet */
+};
+
+/* Threads that were looked up lately. All zero is empty. */
+struct apd_thread_cache {
+	struct apd_thread_place places[1024];
 };
 
 /* The statements that write; prepared once on the writer's connection. */
@@ -28,6 +34,9 @@ struct apd_write_stmts {
 	sqlite3_stmt *release;
 	sqlite3_stmt *run_put;
 	sqlite3_stmt *run_delete;
+	sqlite3_stmt *run_find;
+	sqlite3_stmt *run_prev;
+	sqlite3_stmt *run_relink;
 	sqlite3_stmt *run_tag_put;
 	sqlite3_stmt *run_tag_delete;
 	sqlite3_stmt *thread_find;
@@ -37,14 +46,19 @@ struct apd_write_stmts {
 	sqlite3_stmt *thread_delete;
 	sqlite3_stmt *thread_tag_put;
 	sqlite3_stmt *thread_tag_delete;
+	sqlite3_stmt *head_insert;
+	sqlite3_stmt *head_update;
+	sqlite3_stmt *head_delete;
 	sqlite3_stmt *checkpoint_put;
-	sqlite3_stmt *checkpoint_undo;
+	sqlite3_stmt *checkpoint_look;
+	sqlite3_stmt *checkpoint_delete;
 	sqlite3_stmt *checkpoint_copy;
 	sqlite3_stmt *outbox_put;
 	sqlite3_stmt *outbox_delete;
 	sqlite3_stmt *purge_put;
+	sqlite3_stmt *purge_find;
 	sqlite3_stmt *purge_first;
-	sqlite3_stmt *purge_checkpoint;
+	sqlite3_stmt *purge_update;
 	sqlite3_stmt *purge_run;
 	sqlite3_stmt *purge_end;
 	sqlite3_stmt *sweep_run;
@@ -60,7 +74,10 @@ int apd_write_prepare(struct apd_write_stmts *stmts, sqlite3 *db);
 struct apd_apply {
 	sqlite3 *db;
 	struct apd_write_stmts stmts;
-	struct apd_tid_cache tids;
+	struct apd_thread_cache threads;
+	struct apd_thread_place *changed[APD_BATCH_OPS]; /* by the batch that is being applied */
+	unsigned n_changed;
+	bool deletes_thread; /* that batch does */
 	int64_t next_tid;
 	struct apd_json json; /* for scanning metadata */
 	bool deleted_threads; /* something may be left to purge */
@@ -81,21 +98,49 @@ int apd_apply_batches(struct apd_apply *apply, struct apd_list *batches, int *re
 int apd_apply_run_put(struct apd_apply *apply, const struct apd_run_row *row);
 int apd_apply_run_delete(struct apd_apply *apply, const struct apd_id *run_id, uint32_t *missing);
 
-/* Runs a statement that deletes runs and returns their run_id and metadata; how many. */
-int apd_apply_run_delete_by(struct apd_apply *apply, sqlite3_stmt *stmt);
+/* A run that was deleted, as it was linked. */
+struct apd_deleted_run {
+	struct apd_id thread_id;
+	int64_t tid;
+	int64_t rid;
+	int64_t prev;
+};
+
+/*
+ * Runs a statement that deletes one run and returns APD_RUN_DELETED. 1, 0 if
+ * there is none, or a negative errno. What the run was linked to is the caller's.
+ */
+int apd_apply_run_delete_by(
+	struct apd_apply *apply, sqlite3_stmt *stmt, struct apd_deleted_run *ret_deleted);
 
 /* apply_thread.c: threads and their checkpoints, likewise. */
 
-/* The number of a thread; -ENOENT if there is none. */
-int apd_apply_find_thread(
-	struct apd_apply *apply, const struct apd_id *thread_id, int64_t *ret_tid);
+/* Finds a thread, which stays until the next one is looked up; -ENOENT if there is none. */
+int apd_apply_find_thread(struct apd_apply *apply, const struct apd_id *thread_id,
+	struct apd_thread_place **ret_place);
 
-int apd_apply_thread_put(
-	struct apd_apply *apply, const struct apd_thread_row *row, bool replaces);
+/* Notes that the newest checkpoint or run of a thread is another one. */
+void apd_apply_set_changed(struct apd_apply *apply, struct apd_thread_place *place);
+
+/* Writes what was noted; at the end of a batch. */
+int apd_apply_write_heads(struct apd_apply *apply);
+
+/* Forgets which threads there are, after a transaction or a part of it was taken back. */
+void apd_apply_forget_threads(struct apd_apply *apply);
+
+int apd_apply_thread_put(struct apd_apply *apply, const struct apd_thread_row *row, bool replaces);
 int apd_apply_thread_delete(
 	struct apd_apply *apply, const struct apd_id *thread_id, uint32_t *missing);
 int apd_apply_thread_copy(struct apd_apply *apply, const struct apd_id *from_id,
 	const struct apd_thread_row *to, uint32_t *missing);
+
+/* The one before a checkpoint, and its id; -EBADMSG if it is not there. */
+int apd_apply_look_at_checkpoint(
+	struct apd_apply *apply, int64_t cid, int64_t *ret_prev, struct apd_id *ret_id);
+
+/* Removes a checkpoint of which nothing speaks any more. */
+int apd_apply_checkpoint_delete(struct apd_apply *apply, int64_t cid);
+
 int apd_apply_checkpoint_put(struct apd_apply *apply, const struct apd_checkpoint_row *row);
 int apd_apply_checkpoint_undo(
 	struct apd_apply *apply, const struct apd_id *thread_id, const struct apd_id *after);
@@ -189,7 +234,7 @@ void apd_writer_sweep(struct apd_writer *writer, const struct apd_sweep *sweep);
 
 /* Prepared searches of a connection, made as they are needed. */
 struct apd_search_cache {
-	sqlite3_stmt *stmts[2 * 2 * 2 * 6];
+	sqlite3_stmt *stmts[2 * 2 * 6];
 };
 
 /* Runs a search; the caller limits its time. Returns 0 or a negative errno. */

@@ -11,24 +11,25 @@
 static const char *const texts[APD_READ_COUNT] = {
 	[APD_READ_BEGIN] = "BEGIN",
 	[APD_READ_END] = "COMMIT",
-	[APD_READ_ACTIVE] =
-		"SELECT " APD_RUN_COLUMNS " FROM run INDEXED BY run_status"
-		" WHERE status = 0 AND status <> 1" /* the index's own words, or it is not used */
-		" AND " APD_RUN_IS_THERE " ORDER BY run_id",
+	[APD_READ_ACTIVE] = "SELECT " APD_RUN_COLUMNS " FROM run INDEXED BY run_pending"
+			    " WHERE status = 0 AND " APD_RUN_IS_THERE " ORDER BY run_id",
 	[APD_READ_RUN] = "SELECT " APD_RUN_COLUMNS " FROM run WHERE run_id = ?1"
 			 " AND " APD_RUN_IS_THERE,
 	[APD_READ_RUN_LISTED] = "SELECT " APD_RUN_COLUMNS_LISTED " FROM run WHERE run_id = ?1"
 				" AND " APD_RUN_IS_THERE,
 	[APD_READ_THREAD] = "SELECT " APD_THREAD_COLUMNS " FROM thread WHERE thread_id = ?1",
 	[APD_READ_THREAD_BY_TID] = "SELECT " APD_THREAD_COLUMNS " FROM thread WHERE tid = ?1",
-	[APD_READ_BUSY] = "SELECT 1 FROM run INDEXED BY run_busy"
-			  " WHERE tid = ?1 AND status = 0 AND tid <> 0 LIMIT 1",
-	[APD_READ_CHAIN] =
-		"SELECT " APD_CHECKPOINT_COLUMNS " FROM checkpoint INDEXED BY checkpoint_key"
-		" WHERE tid = ?1 AND checkpoint_id <= ?2 ORDER BY checkpoint_id DESC",
-	[APD_READ_CHECKPOINTS] =
-		"SELECT " APD_CHECKPOINT_COLUMNS " FROM checkpoint INDEXED BY checkpoint_key"
-		" WHERE tid = ?1 AND checkpoint_id < ?2 ORDER BY checkpoint_id DESC LIMIT ?3",
+	[APD_READ_BUSY] = "SELECT 1 FROM run INDEXED BY run_pending"
+			  " WHERE tid = ?1 AND status = 0 LIMIT 1",
+	[APD_READ_HEAD] = "SELECT cid, rid FROM head WHERE tid = ?1",
+	[APD_READ_RUN_BY_RID] = "SELECT " APD_RUN_COLUMNS_LISTED ", prev FROM run"
+				" WHERE rid = ?1 AND tid = ?2",
+	[APD_READ_RUNS_EPHEMERAL] =
+		"SELECT " APD_RUN_COLUMNS_LISTED " FROM run INDEXED BY run_thread"
+		" WHERE thread_id = ?1 AND tid = 0 ORDER BY run_id DESC",
+	[APD_READ_CHECKPOINT] = "SELECT " APD_CHECKPOINT_COLUMNS " FROM checkpoint WHERE cid = ?1",
+	[APD_READ_CHECKPOINT_BY_ID] = "SELECT cid, prev FROM checkpoint INDEXED BY checkpoint_key"
+				      " WHERE checkpoint_id = ?1 AND tid = ?2",
 	[APD_READ_OUTBOX] = "SELECT " APD_OUTBOX_COLUMNS
 			    " FROM outbox INDEXED BY outbox_next ORDER BY next_us, id LIMIT ?1",
 	[APD_READ_THREADS] = "SELECT tid FROM thread INDEXED BY thread_created"
@@ -37,8 +38,8 @@ static const char *const texts[APD_READ_COUNT] = {
 		"SELECT tid FROM thread INDEXED BY thread_rest WHERE rest = ?1 AND rest <> 0"
 		" ORDER BY created_us DESC, thread_id DESC",
 	[APD_READ_THREADS_BUSY] = "SELECT tid FROM thread NOT INDEXED WHERE tid IN"
-				  " (SELECT tid FROM run INDEXED BY run_busy"
-				  "  WHERE status = 0 AND tid <> 0)"
+				  " (SELECT tid FROM run INDEXED BY run_pending"
+				  "  WHERE status = 0 AND tid > 0)"
 				  " ORDER BY created_us DESC, thread_id DESC",
 	[APD_READ_RUN_TAG] = "SELECT run_id, 0, 0 FROM run_tag WHERE hash = ?1"
 			     " ORDER BY run_id DESC",

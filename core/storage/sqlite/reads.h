@@ -20,8 +20,11 @@ enum apd_read_stmt {
 	APD_READ_THREAD, /* thread_id */
 	APD_READ_THREAD_BY_TID, /* tid */
 	APD_READ_BUSY, /* tid: a row if a run of it is pending */
-	APD_READ_CHAIN, /* tid, checkpoint_id: from there on down */
-	APD_READ_CHECKPOINTS, /* tid, checkpoint_id, limit: older ones than that */
+	APD_READ_HEAD, /* tid: the newest checkpoint's number, and the newest run's */
+	APD_READ_RUN_BY_RID, /* number, tid: without the output, and behind it the one before */
+	APD_READ_RUNS_EPHEMERAL, /* thread_id: without the output, newest first */
+	APD_READ_CHECKPOINT, /* number */
+	APD_READ_CHECKPOINT_BY_ID, /* checkpoint_id, tid: its number, and that of the one before it */
 	APD_READ_OUTBOX, /* limit: the longest due first */
 	APD_READ_THREADS, /* offset: numbers of all threads, newest first */
 	APD_READ_THREADS_AT_REST, /* rest, offset: the same of those */
@@ -73,6 +76,19 @@ struct apd_chain {
  */
 int apd_chain_read(struct apd_reads *reads, const struct apd_id *thread_id, int64_t tid,
 	const struct apd_id *at, struct apd_chain *ret_chain);
+
+/*
+ * The number of a thread's newest checkpoint; 0 in ret_cid: there is none.
+ * Returns 0 or a negative errno.
+ */
+int apd_chain_head(struct apd_reads *reads, int64_t tid, int64_t *ret_cid);
+
+/* The numbers of a checkpoint and of the one before it in its thread; -ESRCH: no such checkpoint. */
+int apd_chain_find(struct apd_reads *reads, int64_t tid, const struct apd_id *id, int64_t *ret_cid,
+	int64_t *ret_prev);
+
+/* Steps to the row of a checkpoint; reset the statement. -EBADMSG if it is not the thread's. */
+int apd_chain_row(struct apd_reads *reads, int64_t tid, int64_t cid, sqlite3_stmt **ret_stmt);
 
 /* The state after one more checkpoint. 0 with a reference, or -EBADMSG. */
 int apd_chain_step(struct apd_reads *reads, struct apd_state *before,

@@ -45,9 +45,11 @@ static const char version_1[] =
  * to look next whether a thread is old, never later than its last use: it moves
  * only when one looks, so that use costs nothing.
  *
- * Checkpoints are a table with a rowid: they are written in the order of time,
- * so that those of many threads share the pages of a commit, and rows of a
- * kilobyte stay in place.
+ * Checkpoints are written in the order of time, and so is their index, so that
+ * those of many threads share the pages of a commit: an index by thread would
+ * cost a page for each. Instead each knows the one before it in its thread, and
+ * `head` the newest, in rows so small that those of all busy threads share pages.
+ * The same goes for the runs of kept threads.
  *
  * The tables of tags end with the order of searches.
  */
@@ -78,8 +80,15 @@ static const char version_2[] =
 	" tid INTEGER NOT NULL,"
 	" PRIMARY KEY (hash, created_us, thread_id)"
 	") STRICT, WITHOUT ROWID;"
+	"CREATE TABLE head ("
+	" tid INTEGER PRIMARY KEY,"
+	" cid INTEGER NOT NULL," /* the newest checkpoint; 0: there is none */
+	" rid INTEGER NOT NULL" /* the newest run; 0: there is none */
+	") STRICT;"
 	"CREATE TABLE checkpoint ("
+	" cid INTEGER PRIMARY KEY,"
 	" tid INTEGER NOT NULL,"
+	" prev INTEGER NOT NULL," /* the one before it in its thread; 0: it is the first */
 	" checkpoint_id BLOB NOT NULL CHECK (length(checkpoint_id) = 16),"
 	" parent_id BLOB,"
 	" run_id BLOB,"
@@ -91,10 +100,11 @@ static const char version_2[] =
 	" removed TEXT,"
 	" patch TEXT NOT NULL"
 	") STRICT;"
-	"CREATE UNIQUE INDEX checkpoint_key ON checkpoint (tid, checkpoint_id);"
+	"CREATE UNIQUE INDEX checkpoint_key ON checkpoint (checkpoint_id, tid);"
 	"CREATE TABLE purge ("
 	" tid INTEGER PRIMARY KEY,"
-	" thread_id BLOB NOT NULL"
+	" cid INTEGER NOT NULL," /* the newest checkpoint and run that are left */
+	" rid INTEGER NOT NULL"
 	") STRICT;"
 	"CREATE TABLE outbox ("
 	" id BLOB NOT NULL PRIMARY KEY CHECK (length(id) = 16),"
@@ -112,9 +122,11 @@ static const char version_2[] =
 	"DROP INDEX run_ephemeral;"
 	"ALTER TABLE run RENAME TO run_1;"
 	"CREATE TABLE run ("
-	" run_id BLOB NOT NULL PRIMARY KEY CHECK (length(run_id) = 16),"
+	" rid INTEGER PRIMARY KEY,"
+	" run_id BLOB NOT NULL UNIQUE CHECK (length(run_id) = 16),"
 	" thread_id BLOB NOT NULL CHECK (length(thread_id) = 16),"
 	" tid INTEGER NOT NULL," /* 0: an ephemeral run */
+	" prev INTEGER NOT NULL," /* the one before it in its thread; 0: it is the first */
 	" agent_id TEXT NOT NULL,"
 	" status INTEGER NOT NULL CHECK (status BETWEEN 0 AND 4),"
 	" flags INTEGER NOT NULL,"
@@ -132,19 +144,27 @@ static const char version_2[] =
 	" output_keys TEXT,"
 	" output TEXT"
 	") STRICT;"
-	"INSERT INTO run (run_id, thread_id, tid, agent_id, status, flags, attempt, created_us,"
+	"INSERT INTO run (run_id, thread_id, tid, prev, agent_id, status, flags, attempt, "
+	"created_us,"
 	" updated_us, started_us, ended_us, metadata, request, error, output)"
 	" SELECT run_id, thread_id,"
 	" iif(flags & 1, 0, coalesce((SELECT tid FROM thread WHERE thread_id = run_1.thread_id), "
-	"0)),"
+	"0)), 0,"
 	" agent_id, status, flags, attempt, created_us, updated_us, started_us, ended_us, metadata,"
 	" request, error, output FROM run_1 ORDER BY run_id;"
 	"DROP TABLE run_1;"
-	"CREATE INDEX run_thread ON run (thread_id, run_id);"
+	"UPDATE run SET prev = link.prev FROM"
+	" (SELECT rid, lag(rid, 1, 0) OVER (PARTITION BY tid ORDER BY rid) AS prev"
+	"  FROM run WHERE tid <> 0) AS link WHERE link.rid = run.rid;"
+	"INSERT INTO head (tid, cid, rid) SELECT tid, 0, 0 FROM thread;"
+	"UPDATE head SET rid = newest.rid FROM"
+	" (SELECT tid, max(rid) AS rid FROM run WHERE tid <> 0 GROUP BY tid) AS newest"
+	" WHERE newest.tid = head.tid;"
+	"CREATE INDEX run_thread ON run (thread_id, run_id) WHERE tid = 0;"
 	"CREATE INDEX run_agent ON run (agent_id, run_id);"
-	"CREATE INDEX run_status ON run (status, run_id) WHERE status <> 1;"
+	"CREATE INDEX run_status ON run (status, run_id) WHERE status > 1;"
+	"CREATE INDEX run_pending ON run (tid, run_id) WHERE status = 0;"
 	"CREATE INDEX run_ephemeral ON run (ended_us) WHERE (flags & 1) AND ended_us > 0;"
-	"CREATE INDEX run_busy ON run (tid) WHERE status = 0 AND tid <> 0;"
 	"CREATE TABLE run_tag ("
 	" hash INTEGER NOT NULL,"
 	" run_id BLOB NOT NULL,"

@@ -51,7 +51,7 @@ int apd_thread_row_read(sqlite3_stmt *stmt, struct apd_thread_row **ret_row)
 }
 
 enum checkpoint_column {
-	CHECKPOINT_ID,
+	CHECKPOINT_ID = APD_CHECKPOINT_COLUMN_ID,
 	PARENT_ID,
 	RUN_ID,
 	STEP,
@@ -61,10 +61,12 @@ enum checkpoint_column {
 	REMOVED,
 	NAME,
 	PATCH,
-	TID,
+	TID = APD_CHECKPOINT_COLUMN_TID,
+	PREV = APD_CHECKPOINT_COLUMN_PREV,
 };
 
-void apd_checkpoint_row_bind(sqlite3_stmt *stmt, const struct apd_checkpoint_row *row, int64_t tid)
+void apd_checkpoint_row_bind(
+	sqlite3_stmt *stmt, const struct apd_checkpoint_row *row, int64_t tid, int64_t prev)
 {
 	apd_db_bind_id(stmt, CHECKPOINT_ID + 1, &row->checkpoint_id);
 	if (row->has_parent)
@@ -83,6 +85,7 @@ void apd_checkpoint_row_bind(sqlite3_stmt *stmt, const struct apd_checkpoint_row
 	apd_db_bind_str(stmt, NAME + 1, row->name);
 	apd_db_bind_str(stmt, PATCH + 1, row->patch);
 	sqlite3_bind_int64(stmt, TID + 1, tid);
+	sqlite3_bind_int64(stmt, PREV + 1, prev);
 }
 
 /* Copies a range to *at, which moves on. */

@@ -13,7 +13,7 @@
 #define APD_CHECKPOINT_COLUMNS_BUT_TID                                                 \
 	"checkpoint_id, parent_id, run_id, step, source, created_us, whole, removed, " \
 	"name, patch"
-#define APD_CHECKPOINT_COLUMNS APD_CHECKPOINT_COLUMNS_BUT_TID ", tid"
+#define APD_CHECKPOINT_COLUMNS APD_CHECKPOINT_COLUMNS_BUT_TID ", tid, prev"
 #define APD_OUTBOX_COLUMNS     "id, run_id, created_us, next_us, attempts, url, body"
 
 /* Some of the thread's by their place. */
@@ -23,9 +23,17 @@ enum {
 	APD_THREAD_COLUMN_METADATA = 5,
 };
 
+/* Some of the checkpoint's. */
+enum {
+	APD_CHECKPOINT_COLUMN_ID = 0,
+	APD_CHECKPOINT_COLUMN_TID = 10,
+	APD_CHECKPOINT_COLUMN_PREV = 11,
+};
+
 /* Bind the columns from parameter 1 on; the row must stay until the statement is reset. */
 void apd_thread_row_bind(sqlite3_stmt *stmt, const struct apd_thread_row *row, int64_t tid);
-void apd_checkpoint_row_bind(sqlite3_stmt *stmt, const struct apd_checkpoint_row *row, int64_t tid);
+void apd_checkpoint_row_bind(
+	sqlite3_stmt *stmt, const struct apd_checkpoint_row *row, int64_t tid, int64_t prev);
 void apd_outbox_row_bind(sqlite3_stmt *stmt, const struct apd_outbox_row *row);
 
 /*

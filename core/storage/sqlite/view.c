@@ -82,24 +82,22 @@ int apd_view_get_thread(
 	return r;
 }
 
-/* The id of a thread's newest checkpoint; all zero if it has none. */
+/* The id of a thread's newest checkpoint; stays as it is if there is none. */
 static int read_newest(struct apd_reads *reads, int64_t tid, struct apd_id *ret_id)
 {
-	static const struct apd_id last = {{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
-		0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}};
 	sqlite3_stmt *stmt;
-	int rc, r;
+	int64_t cid = 0;
+	int r;
 
-	r = apd_reads_stmt(reads, APD_READ_CHAIN, &stmt);
+	r = apd_chain_head(reads, tid, &cid);
+	if (r < 0 || cid == 0)
+		return r;
+	r = apd_chain_row(reads, tid, cid, &stmt);
 	if (r < 0)
 		return r;
-	sqlite3_bind_int64(stmt, 1, tid);
-	apd_db_bind_id(stmt, 2, &last);
-	rc = sqlite3_step(stmt);
-	if (rc == SQLITE_ROW && !apd_db_column_id(stmt, 0, ret_id))
-		rc = SQLITE_CORRUPT;
+	r = apd_db_column_id(stmt, APD_CHECKPOINT_COLUMN_ID, ret_id) ? 0 : -EBADMSG;
 	sqlite3_reset(stmt);
-	return apd_db_errno(rc);
+	return r;
 }
 
 /* Reads the thread of a load, with the state at a checkpoint if that is asked for. */

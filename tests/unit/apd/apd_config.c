@@ -87,7 +87,7 @@ static void every_kind_of_key_is_read(void **state)
 		"    origins: https://a.example\n"
 		"storage: {durability: normal, reader_threads: 4}\n"
 		"events: {linger: 0}\n"
-		"retention: {ephemeral_runs: 7d}\n"
+		"retention: {ephemeral_runs: 7d, threads: 90d}\n"
 		"log: {level: error}\n");
 	assert_string_equal(config.listen, "0.0.0.0:80");
 	assert_string_equal(config.data_dir, "/var/lib/apd");
@@ -110,6 +110,7 @@ static void every_kind_of_key_is_read(void **state)
 	assert_int_equal(config.reader_threads, 4);
 	assert_int_equal(config.linger_ns, 0);
 	assert_int_equal(config.retention_ephemeral_ns, 7 * 24 * 3600 * APD_NS_PER_S);
+	assert_int_equal(config.retention_threads_ns, 90 * 24 * 3600 * APD_NS_PER_S);
 	assert_int_equal(config.log_level, APD_LOG_ERROR);
 	apd_config_finish(&config);
 }

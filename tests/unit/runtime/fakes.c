@@ -233,6 +233,8 @@ void fake_restart(struct fake *f)
 	apd_list_init(&f->loads);
 	for (unsigned i = 0; i < FAKE_SLOTS; i++)
 		f->slots[i] = (struct fake_slot){0};
+	/* Another life does not make the ids of the one before. */
+	f->config.seed++;
 	fake_start(f);
 	fake_store_all(f);
 }

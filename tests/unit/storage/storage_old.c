@@ -180,7 +180,9 @@ static void purge_goes_on_after_a_restart(void **state)
 	put_many(f, &thread, 5);
 	fixture_close(f);
 	/* As if it was deleted, and nothing purged yet. */
-	fixture_sql(f, "INSERT INTO purge SELECT tid, thread_id FROM thread; DELETE FROM thread");
+	fixture_sql(f,
+		"INSERT INTO purge SELECT tid, cid, rid FROM thread JOIN head"
+		" USING (tid); DELETE FROM thread; DELETE FROM head");
 	fixture_open(f);
 	put_many(f, &next, 2);
 	wait_for_purge(f);

@@ -61,6 +61,29 @@ static void round_trip(void **state)
 	apd_thread_view_finish(&view);
 }
 
+static void what_is_only_replaced_does_not_come_back(void **state)
+{
+	struct fixture *f = *state;
+	struct apd_id id = fixture_id(f);
+	struct apd_thread_row *row = apd_thread_row_create(&(struct apd_thread_row){
+		.thread_id = id, .updated_us = 9, .metadata = APD_STR("{\"a\":1}")});
+	struct apd_thread_view view;
+
+	for (int there = 0; there < 2; there++) {
+		struct call *call = call_create(f);
+
+		apd_batch_replace_thread(&call->batch, row);
+		assert_int_equal(call_finish(call), there ? 0 : -ENOENT);
+		assert_int_equal(fixture_has_thread(f, &id), there);
+		if (!there)
+			assert_int_equal(fixture_put_thread(f, &id), 0);
+	}
+	view = get(f, &id);
+	assert_int_equal(view.thread->updated_us, 9);
+	apd_thread_view_finish(&view);
+	apd_thread_row_unref(row);
+}
+
 static void nothing_is_there(void **state)
 {
 	struct fixture *f = *state;
@@ -503,6 +526,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(round_trip),
+		TEST(what_is_only_replaced_does_not_come_back),
 		TEST(nothing_is_there),
 		TEST(puts_need_their_thread),
 		TEST(failed_batch_takes_its_thread_back),
